@@ -1,0 +1,68 @@
+# Everything that a developer runs. `make` alone lists it.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+SCENARIOS := $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml))
+
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export PYTHONPATH := $(CURDIR)/tests
+
+.PHONY: help
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: venv
+venv: ## The tools, in .venv; every other target makes it when it is missing or old
+	@tests/tools/venv .venv $(PYTHON) requirements.txt
+
+.PHONY: test
+test: venv ## All there is, on a bare machine: what follows up to `molecule`
+	@tests/tools/stages lint sanity unit roles cores lab $(SCENARIOS:%="molecule SCENARIO=%")
+
+.PHONY: test-fast
+test-fast: venv ## What needs no engine, in under a minute: lint, unit, roles
+	@$(MAKE) --no-print-directory --keep-going --jobs 2 --output-sync=target lint unit roles
+
+.PHONY: lint
+lint: venv ## ruff, mypy, yamllint, ansible-lint
+	ruff check
+	ruff format --check
+	mypy --package ansible_collections.onebox.stack.plugins.module_utils
+	yamllint --strict --config-file .config/yamllint.yml .
+	ansible-lint
+
+.PHONY: sanity
+sanity: venv ## ansible-test sanity on the built collection
+	python tests/tools/sanity
+
+.PHONY: unit
+unit: venv ## Plugins and the lab's own code
+	pytest tests/unit
+
+.PHONY: roles
+roles: venv ## Specs, defaults, templates and tasks of the roles, without a host
+	pytest tests/roles
+
+.PHONY: cores
+cores: venv ## unit and roles again, on the lowest and the newest ansible-core that this machine's Pythons allow
+	tests/tools/cores
+
+.PHONY: lab
+lab: venv ## The engine, images and registry that Molecule and the demo use
+	python -m lab up
+
+.PHONY: molecule
+molecule: lab ## All scenarios on VPS containers; one with SCENARIO=redis
+ifdef SCENARIO
+	molecule test --scenario-name $(SCENARIO)
+else
+	@tests/tools/stages $(SCENARIOS:%="molecule SCENARIO=%")
+endif
+
+.PHONY: clean
+clean: ## Remove what these targets made, the lab with its images too
+	if [[ -x .venv/bin/python ]]; then python -m lab clean --all; fi
+	rm -rf .venv .ansible .hypothesis .mypy_cache .pytest_cache .ruff_cache
