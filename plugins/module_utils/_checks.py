@@ -1,0 +1,30 @@
+# Copyright (c) 2026, onebox.stack contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Checks of input that several plugins share. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = ["hint", "near", "whole_number"]
+
+
+def near(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
+    """Return ``; did you mean '...'?`` for the known word nearest to this one, or nothing."""
+    match = difflib.get_close_matches(word, list(known), n=1, cutoff=cutoff)
+    return f"; did you mean '{match[0]}'?" if match else ""
+
+
+def hint(word: object, known: Iterable[str]) -> str:
+    """Return the end of a sentence about an unknown word: the known one nearest to it, or else all of them."""
+    names = list(known)
+    return near(str(word), names) or f"; there is {', '.join(names)}"
+
+
+def whole_number(label: str, value: object, minimum: int) -> int:
+    """Return ``value`` if it is a whole number of at least ``minimum``, or raise ValueError with ``label`` in it."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
+        raise ValueError(f"{label} must be a whole number, {minimum} or more, not {value!r}")
+    return value

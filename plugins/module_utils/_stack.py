@@ -1,0 +1,680 @@
+# Copyright (c) 2026, onebox.stack contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bring one service of a stack on this host to its wanted state.
+
+PRIVATE to the collection. Runs on the host, needs only the standard library (Python 3.9) and the docker client.
+
+A stack is a directory (``/opt/<project>``): ``compose.yaml`` includes ``services/<name>/compose.yaml``, secrets lie
+in ``secrets/<name>/``. What makes an interrupted run resume is kept beside each service in ``.state.json``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import hashlib
+import hmac
+import json
+import os
+import pathlib
+import secrets as random_secrets
+import shutil
+import subprocess
+import tempfile
+from typing import Any, Iterable, Iterator, Optional
+
+from ansible_collections.onebox.stack.plugins.module_utils._compose import DIGEST_MARK, LABEL_DIGEST, LABEL_SERVICE
+
+LOG_LINES = 15
+HIDDEN = "(hidden)\n"
+
+
+class StackError(Exception):
+    """The service could not be brought to its wanted state; the text is for the operator."""
+
+
+@dataclasses.dataclass(frozen=True)
+class File:
+    """A file below ``services/<name>/``; ``mode`` is octal text."""
+
+    content: str
+    mode: str = "0644"
+
+
+@dataclasses.dataclass(frozen=True)
+class Secret:
+    """A file below ``secrets/<name>/``. A ``guarded`` one, once on the host, changes only when that is asked for."""
+
+    content: str
+    group: int
+    guarded: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Container:
+    """What one key of the Compose file must look like when it runs; files and secrets are those it mounts."""
+
+    image: str
+    replicas: int
+    limit_mib: int
+    files: tuple[str, ...]
+    secrets: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Command:
+    """A command for a container; ``stdin`` names a file or secret of the service that it reads."""
+
+    service: str
+    argv: tuple[str, ...]
+    stdin: Optional[str] = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Published:
+    """A directory of the release's image that another container serves, as ``<directory>/current``."""
+
+    service: str
+    path: str
+    directory: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """One service as it is to be.
+
+    ``checks`` are Compose models, by the key of the service, that run the vendor's checker on the new files.
+    ``release`` runs once for each release, before its containers start. ``reload`` tells a running container to take
+    up ``reload_files``, for which it is not recreated.
+    """
+
+    project: str
+    directory: str
+    name: str
+    files: dict[str, File]
+    secrets: dict[str, Secret]
+    containers: dict[str, Container]
+    checks: dict[str, str]
+    release: tuple[Command, ...]
+    publish: Optional[Published]
+    reload: Optional[Command]
+    reload_files: tuple[str, ...]
+    rotate: tuple[str, ...]
+    wait_seconds: int
+
+
+@dataclasses.dataclass
+class Result:
+    """What was done, or in check mode would be."""
+
+    actions: list[str] = dataclasses.field(default_factory=list)
+    diff: list[dict[str, str]] = dataclasses.field(default_factory=list)
+    containers: list[dict[str, str]] = dataclasses.field(default_factory=list)
+
+
+@dataclasses.dataclass
+class Difference:
+    """How the host differs from what is wanted. ``recreate`` names containers that Compose would take for current."""
+
+    files: list[str] = dataclasses.field(default_factory=list)
+    stale_files: list[str] = dataclasses.field(default_factory=list)
+    secrets: list[str] = dataclasses.field(default_factory=list)
+    stale_secrets: list[str] = dataclasses.field(default_factory=list)
+    recreate: list[str] = dataclasses.field(default_factory=list)
+    leftover: list[str] = dataclasses.field(default_factory=list)
+    up: bool = False
+    release: bool = False
+    publish: bool = False
+    reload: bool = False
+
+    def any(self) -> bool:
+        return any(getattr(self, field.name) for field in dataclasses.fields(self))
+
+
+class Docker:
+    """The docker client, for one Compose project."""
+
+    def __init__(self, project: str, directory: pathlib.Path) -> None:
+        self.project = project
+        self.directory = directory
+        self.installed = shutil.which("docker") is not None
+
+    def run(self, *argv: str, stdin: Optional[str] = None) -> str:
+        """Run ``docker`` with these arguments; return its standard output, raise its last words when it fails."""
+        done = self.attempt(*argv, stdin=stdin)
+        if done.returncode != 0:
+            raise StackError(_last_words(done.stderr or done.stdout) or f"docker {argv[0]} failed ({done.returncode})")
+        return done.stdout
+
+    def attempt(self, *argv: str, stdin: Optional[str] = None) -> subprocess.CompletedProcess[str]:
+        if not self.installed:
+            raise StackError("the docker client is not installed; apply the role onebox.stack.docker first")
+        source: dict[str, Any] = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
+        return subprocess.run(
+            ["docker", *argv], cwd=str(self.directory), capture_output=True, text=True, check=False, **source
+        )
+
+    def containers(self, name: str) -> list[dict[str, Any]]:
+        """Return ``docker inspect`` of the service's containers, stopped ones too, one-off ones not."""
+        if not self.installed:
+            return []
+        labels = (
+            f"label=com.docker.compose.project={self.project}",
+            f"label={LABEL_SERVICE}={name}",
+            "label=com.docker.compose.oneoff=False",
+        )
+        ids = self.run("ps", "--all", "--quiet", "--no-trunc", *(a for label in labels for a in ("--filter", label)))
+        if not ids.split():
+            return []
+        inspected: list[dict[str, Any]] = json.loads(self.run("inspect", *ids.split()))
+        return inspected
+
+    def missing_images(self, images: list[str]) -> list[str]:
+        return [image for image in images if self.attempt("image", "inspect", "--format", "{{.Id}}", image).returncode]
+
+    def image_id(self, image: str) -> str:
+        return self.run("image", "inspect", "--format", "{{.Id}}", image).strip()
+
+
+class Service:
+    """One service on this host: looks at what is there, and changes what differs."""
+
+    def __init__(self, wanted: Wanted, *, check_mode: bool = False) -> None:
+        self.wanted = wanted
+        self.check_mode = check_mode
+        self.stack = pathlib.Path(wanted.directory)
+        self.home = self.stack / "services" / wanted.name
+        self.vault = self.stack / "secrets" / wanted.name
+        self.docker = Docker(wanted.project, self.stack)
+        self.result = Result()
+
+    def apply(self) -> Result:
+        """Bring the service to its wanted state; in check mode only say what would be done."""
+        with self._locked():
+            self.key = self._digest_key()
+            self.files = self._final_files()
+            self.state = self._read_state()
+            difference = self._look()
+            if self.check_mode:
+                return self.result
+            if difference.any():
+                self._prepare(difference)
+                self._switch(difference)
+            self.result.containers = [_summary(found) for found in self.docker.containers(self.wanted.name)]
+        return self.result
+
+    def remove(self, *, volumes: bool) -> Result:
+        """Remove the service's containers and files, and its volumes when asked for; keep what others use."""
+        with self._locked():
+            found = self.docker.containers(self.wanted.name)
+            ids = [container["Id"] for container in found]
+            kept = self._volumes() if volumes else []
+            paths = [path for path in (self.home, self.vault) if path.exists()]
+            self.result.actions += [f"removed container {_name(container)}" for container in found]
+            self.result.actions += [f"removed volume {volume}" for volume in kept]
+            self.result.actions += [f"removed {path}" for path in paths]
+            if self.check_mode:
+                return self.result
+            if ids:
+                # A database gets the time that its own Compose file allows it to close its files.
+                self.docker.run("stop", *ids)
+                self.docker.run("rm", "--volumes", *ids)
+            if kept:
+                self.docker.run("volume", "rm", *kept)
+            for path in paths:
+                shutil.rmtree(path)
+            if paths:
+                self._write_top()
+        return self.result
+
+    # -- what must be there ------------------------------------------------------------------------------------------
+
+    def _digest_key(self) -> bytes:
+        """Return the host's own key, so that a label does not tell whether a guessed password is right."""
+        path = self.stack / "secrets" / ".digest_key"
+        if path.exists():
+            return path.read_bytes()
+        key = random_secrets.token_hex(32).encode()
+        if not self.check_mode:
+            _write(path, key, mode=0o600)
+        return key
+
+    def _digest(self, contents: Any) -> str:
+        return hmac.new(self.key, json.dumps(contents, sort_keys=True).encode(), hashlib.sha256).hexdigest()[:32]
+
+    def _final_files(self) -> dict[str, File]:
+        compose = self.wanted.files["compose.yaml"]
+        content = compose.content
+        for key in self.wanted.containers:
+            content = content.replace(DIGEST_MARK.format(service=key), self._container_digest(key))
+        return {**self.wanted.files, "compose.yaml": dataclasses.replace(compose, content=content)}
+
+    def _container_digest(self, key: str) -> str:
+        container = self.wanted.containers[key]
+        files = {path: self.wanted.files[path].content for path in container.files}
+        return self._digest([files, {name: self.wanted.secrets[name].content for name in container.secrets}])
+
+    def _release_digest(self) -> str:
+        steps = [[step.service, step.argv] for step in self.wanted.release]
+        return self._digest([self.files["compose.yaml"].content, steps]) if steps else ""
+
+    def _reload_digest(self) -> str:
+        if not self.wanted.reload:
+            return ""
+        contents = {path: self._content(path) for path in self.wanted.reload_files}
+        return self._digest([contents, self.wanted.reload.argv])
+
+    def _content(self, path: str) -> str:
+        return self.files[path].content if path in self.files else self.wanted.secrets[path].content
+
+    # -- what is there -----------------------------------------------------------------------------------------------
+
+    def _read_state(self) -> dict[str, Any]:
+        path = self.home / ".state.json"
+        state: dict[str, Any] = {}
+        if path.exists():
+            with contextlib.suppress(ValueError):  # a damaged record only costs a look at everything
+                state = json.loads(path.read_text())
+        return state
+
+    def _write_state(self, **changes: Any) -> None:
+        self.state.update(changes)
+        _write(self.home / ".state.json", json.dumps(self.state, indent=1, sort_keys=True).encode(), mode=0o600)
+
+    def _look(self) -> Difference:
+        difference = Difference()
+        self._look_at_files(difference)
+        self._look_at_secrets(difference)
+        self._look_at_containers(difference)
+        if self.wanted.release and self.state.get("release") != self._release_digest():
+            difference.release = True
+            self._say("run the release steps of", self.wanted.name)
+        if self.wanted.publish and self.state.get("published") != self._published_image():
+            difference.publish = True
+            self._say("publish the files of", self._published_image())
+        if self.wanted.reload and self.state.get("reload") != self._reload_digest():
+            difference.reload = True
+            self._say("load the settings of", self.wanted.name)
+        return difference
+
+    def _look_at_files(self, difference: Difference) -> None:
+        there = _read_tree(self.home, skip=self.wanted.publish.directory if self.wanted.publish else "")
+        for path, wanted in self.files.items():
+            found = there.get(path)
+            if found != wanted:
+                difference.files.append(path)
+                self._say("write", f"{self.home}/{path}")
+                self._show(path, found, wanted)
+        for path in sorted(set(there) - set(self.files)):
+            difference.stale_files.append(path)
+            self._say("remove", f"{self.home}/{path}")
+            self._show(path, there[path], None)
+
+    def _look_at_secrets(self, difference: Difference) -> None:
+        for name, secret in self.wanted.secrets.items():
+            path = self.vault / name
+            found = _read(path)
+            if found == secret.content and path.stat().st_gid == secret.group:
+                continue
+            if secret.guarded and found not in (None, secret.content) and name not in self.wanted.rotate:
+                raise StackError(
+                    f"{name}: the value given differs from the one in force on this host ({path}). Nothing was changed. "
+                    f"Give the value in force (it is read back into the inventory when it is missing there), or ask "
+                    f"for the change with -e onebox_rotate_secrets={name}"
+                )
+            difference.secrets.append(name)
+            self._say("write", str(path))
+            self._show_secret(path, found)
+        there = {path.name for path in self.vault.iterdir()} if self.vault.is_dir() else set()
+        for name in sorted(there - set(self.wanted.secrets)):
+            difference.stale_secrets.append(name)
+            self._say("remove", f"{self.vault}/{name}")
+
+    def _look_at_containers(self, difference: Difference) -> None:
+        changed = set(difference.files) | set(difference.secrets)
+        by_key: dict[str, list[dict[str, Any]]] = {key: [] for key in self.wanted.containers}
+        for found in self.docker.containers(self.wanted.name):
+            key = found["Config"]["Labels"]["com.docker.compose.service"]
+            if key in by_key:
+                by_key[key].append(found)
+            else:
+                difference.leftover.append(found["Id"])
+                self._say("remove container", _name(found))
+        for key, found_list in by_key.items():
+            wanted = self.wanted.containers[key]
+            digest = self._container_digest(key)
+            if len(found_list) != wanted.replicas:
+                difference.up = True
+                self._say("start", f"{key} ({len(found_list)} of {wanted.replicas} containers there)")
+                continue
+            current = all(found["Config"]["Labels"].get(LABEL_DIGEST) == digest for found in found_list)
+            # The label says that the container is current, but what it mounts was altered on the host.
+            drifted = current and (changed & {*wanted.files, *wanted.secrets} or key in self.state.get("recreate", []))
+            sick = [state for state in map(_condition, found_list) if state in ("unhealthy", "paused")]
+            if drifted or sick:
+                difference.recreate.append(key)
+                self._say("recreate", f"{key} ({sick[0] if sick else 'its files were altered'})")
+            elif not current or self._hashes(found_list) != self.state.get("hashes", {}).get(key):
+                difference.up = True
+                self._say("recreate", f"{key} (its settings differ)")
+            elif any(_condition(found) not in ("running", "healthy") for found in found_list):
+                difference.up = True
+                self._say("start", f"{key} ({_condition(found_list[0])})")
+        if "compose.yaml" in difference.files and not difference.up:
+            difference.up = True
+
+    @staticmethod
+    def _hashes(found: Iterable[dict[str, Any]]) -> list[str]:
+        return sorted({container["Config"]["Labels"].get("com.docker.compose.config-hash", "") for container in found})
+
+    def _published_image(self) -> str:
+        return self.wanted.containers[self.wanted.publish.service].image if self.wanted.publish else ""
+
+    def _volumes(self) -> list[str]:
+        model = json.loads(self._compose("config", "--format", "json", at=self.home)) if self.home.exists() else {}
+        names = [volume["name"] for volume in model.get("volumes", {}).values() if not volume.get("external")]
+        return [name for name in names if self.docker.attempt("volume", "inspect", name).returncode == 0]
+
+    # -- before anything that runs is touched --------------------------------------------------------------------------
+
+    def _prepare(self, difference: Difference) -> None:
+        # Said before it is done: a run that dies from here on is taken up by the next one.
+        pending: dict[str, Any] = {"recreate": difference.recreate}
+        if set(self.wanted.reload_files) & {*difference.files, *difference.secrets}:
+            pending["reload"] = None
+        self._write_state(**pending)
+        self.before_secrets = {name: _read(self.vault / name) for name in self.wanted.secrets}
+        stage = self.home.with_name(f".{self.wanted.name}.new")
+        shutil.rmtree(stage, ignore_errors=True)
+        try:
+            for path, file in self.files.items():
+                _write(stage / path, file.content.encode(), mode=int(file.mode, 8))
+            self._write_secrets(difference)
+            self._pull()
+            if difference.files or difference.secrets:
+                self._compose("config", "--quiet", at=stage)
+                for key, model in self.wanted.checks.items():
+                    self._check(stage, key, model)
+            if difference.release:
+                self._run_release(stage)
+        except StackError:
+            self._restore_secrets()
+            raise
+        finally:
+            shutil.rmtree(stage, ignore_errors=True)
+
+    def _compose(self, *argv: str, at: pathlib.Path, stdin: Optional[str] = None) -> str:
+        file = str(at / "compose.yaml")
+        return self.docker.run("compose", "-p", self.wanted.project, "-f", file, *argv, stdin=stdin)
+
+    def _pull(self) -> None:
+        images = sorted({container.image for container in self.wanted.containers.values()})
+        for image in self.docker.missing_images(images):
+            try:
+                self.docker.run("pull", "--quiet", image)
+            except StackError as error:
+                raise StackError(f"{self.wanted.name}: the image {image} cannot be pulled: {error}") from error
+
+    def _check(self, stage: pathlib.Path, key: str, model: str) -> None:
+        """Run the vendor's checker on the new files in a container of its own."""
+        _write(stage / ".check.yaml", model.encode(), mode=0o600)
+        done = self.docker.attempt(
+            "compose", "-p", f"{self.wanted.project}-check", "-f", str(stage / ".check.yaml"), "run", "--rm", "-T", key
+        )
+        if done.returncode != 0:
+            words = _last_words(done.stdout + done.stderr, LOG_LINES)
+            raise StackError(f"{self.wanted.name}: {key} refuses its new settings; the ones in force are kept:\n{words}")
+
+    def _run_release(self, stage: pathlib.Path) -> None:
+        for step in self.wanted.release:
+            try:
+                self._compose("run", "--rm", "-T", "--no-deps", step.service, *step.argv, at=stage)
+            except StackError as error:
+                raise StackError(
+                    f"{self.wanted.name}: the release step '{' '.join(step.argv)}' failed; what ran before still runs:\n"
+                    f"{error}"
+                ) from error
+
+    def _write_secrets(self, difference: Difference) -> None:
+        _make_directory(self.vault, 0o700)
+        for name in difference.secrets:
+            secret = self.wanted.secrets[name]
+            _write(self.vault / name, secret.content.encode(), mode=0o440, group=secret.group)
+
+    def _restore_secrets(self) -> None:
+        for name, content in self.before_secrets.items():
+            if content is None:
+                (self.vault / name).unlink(missing_ok=True)
+            else:
+                _write(self.vault / name, content.encode(), mode=0o440, group=self.wanted.secrets[name].group)
+
+    # -- the switch --------------------------------------------------------------------------------------------------
+
+    def _switch(self, difference: Difference) -> None:
+        before = _read_tree(self.home, skip=self.wanted.publish.directory if self.wanted.publish else "")
+        before_state = dict(self.state)
+        if difference.publish:
+            self._publish()
+        self._write_files(self.files, difference.stale_files)
+        self._write_top()
+        try:
+            if difference.up or difference.recreate or difference.leftover:
+                self._up(difference.recreate, difference.leftover)
+            if self.wanted.reload and self.state.get("reload") != self._reload_digest():
+                self._reload(self.wanted.reload)
+        except StackError as error:
+            raise StackError(f"{error}\n{self._go_back(before, before_state)}") from error
+        for name in difference.stale_secrets:
+            (self.vault / name).unlink()
+        self._write_state(
+            recreate=[],
+            release=self._release_digest(),
+            reload=self._reload_digest(),
+            published=self._published_image(),
+            limits_mib={key: container.limit_mib for key, container in self.wanted.containers.items()},
+            guarded=sorted(name for name, secret in self.wanted.secrets.items() if secret.guarded),
+        )
+
+    def _write_files(self, files: dict[str, File], stale: Iterable[str]) -> None:
+        for path, file in files.items():
+            if _read_file(self.home / path) != file:
+                _write(self.home / path, file.content.encode(), mode=int(file.mode, 8))
+        for path in stale:
+            (self.home / path).unlink(missing_ok=True)
+
+    def _write_top(self) -> None:
+        """Write the stack's own Compose file, with which plain ``docker compose`` commands work in its directory."""
+        names = sorted(path.parent.name for path in (self.stack / "services").glob("[!.]*/compose.yaml"))
+        lines = [f"name: {self.wanted.project}", "include:", *(f"  - services/{name}/compose.yaml" for name in names)]
+        content = "\n".join(lines if names else [f"name: {self.wanted.project}", "services: {}"]) + "\n"
+        if _read(self.stack / "compose.yaml") != content:
+            _write(self.stack / "compose.yaml", content.encode(), mode=0o644)
+
+    def _up(self, recreate: list[str], leftover: list[str]) -> None:
+        keys = list(self.wanted.containers)
+        if leftover:
+            self.docker.run("rm", "--force", *leftover)
+        try:
+            if recreate:
+                self.docker.run("compose", "up", "--detach", "--no-deps", "--force-recreate", *recreate)
+            wait = ["--wait", "--wait-timeout", str(self.wanted.wait_seconds)]
+            self.docker.run("compose", "up", "--detach", "--no-deps", *wait, *keys)
+        except StackError as error:
+            raise StackError(self._why(str(error))) from error
+        found = self.docker.containers(self.wanted.name)
+        hashes = {
+            key: self._hashes([one for one in found if one["Config"]["Labels"]["com.docker.compose.service"] == key])
+            for key in keys
+        }
+        self._write_state(hashes=hashes, recreate=[])
+
+    def _reload(self, command: Command) -> None:
+        stdin = self._content(command.stdin) if command.stdin else None
+        try:
+            self.docker.run("compose", "exec", "-T", command.service, *command.argv, stdin=stdin)
+        except StackError as error:
+            raise StackError(f"{self.wanted.name}: {command.service} did not take up its new settings: {error}") from error
+        self._write_state(reload=self._reload_digest())
+
+    def _publish(self) -> None:
+        """Copy the release's public files out of its image, and keep those of the release before."""
+        assert self.wanted.publish
+        image = self._published_image()
+        home = self.home / self.wanted.publish.directory
+        release = self.docker.image_id(image).split(":")[-1][:12]
+        _make_directory(home, 0o755)
+        if not (home / release).exists():
+            source = self.docker.run("create", image).strip()
+            try:
+                with tempfile.TemporaryDirectory(dir=str(home), prefix=".") as work:
+                    self.docker.run("cp", f"{source}:{self.wanted.publish.path}/.", f"{work}/files")
+                    os.rename(f"{work}/files", home / release)
+            finally:
+                self.docker.run("rm", "--volumes", source)
+        current = os.readlink(home / "current") if (home / "current").is_symlink() else release
+        if current != release:
+            _link(home / "previous", current)
+        _link(home / "current", release)
+        kept = {release, os.readlink(home / "previous") if (home / "previous").is_symlink() else release}
+        for path in home.iterdir():
+            if path.is_dir() and not path.is_symlink() and path.name not in kept:
+                shutil.rmtree(path)
+
+    def _go_back(self, before: dict[str, File], before_state: dict[str, Any]) -> str:
+        """Put the service back as it was before this run; return what became of it in a sentence."""
+        self._restore_secrets()
+        if "compose.yaml" not in before:
+            return f"It was not there before this run. Its containers are left for a look: docker logs, in {self.stack}."
+        self._write_files(before, set(self.files) - set(before))
+        self.state = dict(before_state)
+        self._write_state(reload=None)
+        try:
+            self.docker.run("compose", "up", "--detach", "--no-deps", "--wait", "--wait-timeout",
+                            str(self.wanted.wait_seconds), *before_state.get("hashes", {}))
+        except StackError:
+            return "Going back to the configuration before this run was tried, and failed too."
+        return "The configuration before this run is in force again."
+
+    # -- words for the operator ----------------------------------------------------------------------------------------
+
+    def _say(self, verb: str, what: str) -> None:
+        self.result.actions.append(f"{verb} {what}")
+
+    def _show(self, path: str, before: Optional[File], after: Optional[File]) -> None:
+        entry = {"before_header": f"{self.home}/{path}", "after_header": f"{self.home}/{path}"}
+        for side, file in (("before", before), ("after", after)):
+            entry[side] = file.content if file else ""
+        if before and after and before.content == after.content:
+            entry.update(before=f"mode {before.mode}\n", after=f"mode {after.mode}\n")
+        self.result.diff.append(entry)
+
+    def _show_secret(self, path: pathlib.Path, found: Optional[str]) -> None:
+        before = "" if found is None else HIDDEN
+        entry = {"before_header": str(path), "after_header": str(path), "before": before, "after": f"new {HIDDEN}"}
+        self.result.diff.append(entry)
+
+    def _why(self, compose_words: str) -> str:
+        """Say which container is not well, why, and what it wrote last."""
+        sick = [one for one in self.docker.containers(self.wanted.name) if _condition(one) not in ("running", "healthy")]
+        if not sick:
+            return f"{self.wanted.name}: {compose_words}"
+        found = sick[0]
+        state = found["State"]
+        reason = f"is {_condition(found)}"
+        if state.get("OOMKilled"):
+            reason += f", killed for want of memory (limit {found['HostConfig']['Memory'] // 2**20} MiB)"
+        elif state.get("ExitCode"):
+            reason += f" (exit code {state['ExitCode']})"
+        checks = (state.get("Health") or {}).get("Log") or []
+        health = _last_words(checks[-1]["Output"], 3) if checks else ""
+        log = self.docker.attempt("logs", "--tail", str(LOG_LINES), found["Id"])
+        words = _last_words(log.stdout + log.stderr, LOG_LINES)
+        parts = [f"{self.wanted.name}: container {_name(found)} {reason}."]
+        parts += [f"Its health check says: {health}"] if health else []
+        parts += [f"Last log lines:\n{words}"] if words else ["It wrote no log."]
+        return "\n".join(parts)
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        if self.check_mode:
+            yield
+            return
+        _make_directory(self.stack, 0o755)
+        _make_directory(self.stack / "services", 0o755)
+        _make_directory(self.stack / "secrets", 0o700)
+        with open(self.stack / ".lock", "w", encoding="utf-8") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+def _condition(found: dict[str, Any]) -> str:
+    """Return healthy, unhealthy, starting, running, paused, restarting, exited, created or dead."""
+    state = found["State"]
+    if state["Status"] == "running" and state.get("Health"):
+        return str(state["Health"]["Status"])
+    return str(state["Status"])
+
+
+def _name(found: dict[str, Any]) -> str:
+    return str(found["Name"]).lstrip("/")
+
+
+def _summary(found: dict[str, Any]) -> dict[str, str]:
+    return {"name": _name(found), "id": found["Id"], "image": found["Config"]["Image"], "condition": _condition(found)}
+
+
+def _last_words(text: str, lines: int = 5) -> str:
+    return "\n".join([line for line in text.splitlines() if line.strip()][-lines:]).strip()
+
+
+def _read(path: pathlib.Path) -> Optional[str]:
+    return path.read_bytes().decode(errors="replace") if path.is_file() else None
+
+
+def _read_file(path: pathlib.Path) -> Optional[File]:
+    content = _read(path)
+    return None if content is None else File(content, f"{path.stat().st_mode & 0o7777:04o}")
+
+
+def _read_tree(root: pathlib.Path, *, skip: str) -> dict[str, File]:
+    """Return the files below ``root`` by their relative paths, hidden ones and those below ``skip`` left out."""
+    found = {}
+    for path in sorted(root.rglob("*")) if root.is_dir() else []:
+        relative = path.relative_to(root)
+        if relative.parts[0] != skip and not any(part.startswith(".") for part in relative.parts):
+            file = _read_file(path)
+            if file:
+                found[str(relative)] = file
+    return found
+
+
+def _make_directory(path: pathlib.Path, mode: int) -> None:
+    path.mkdir(parents=True, exist_ok=True)
+    if path.stat().st_mode & 0o7777 != mode:
+        path.chmod(mode)
+
+
+def _write(path: pathlib.Path, content: bytes, *, mode: int, group: int = 0) -> None:
+    """Write the file whole or not at all: another program sees the old content or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=str(path.parent), prefix=".")
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chown(temporary, 0 if os.geteuid() == 0 else -1, group if os.geteuid() == 0 else -1)
+        os.chmod(temporary, mode)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def _link(path: pathlib.Path, target: str) -> None:
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(target)
+    os.replace(temporary, path)
