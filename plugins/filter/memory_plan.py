@@ -1,0 +1,174 @@
+# Copyright (c) 2026, onebox.stack contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: memory_plan
+short_description: Divide the memory of one host among its services
+version_added: 0.1.0
+author: onebox.stack contributors (!UNKNOWN)
+description:
+  - Plans a memory limit for each service, so that all limits, the system's reserve, the largest one-off job and one
+    spare copy for a rollout fit in memory together.
+  - Everyone gets its floor; then everyone its ideal, the lower priority number first and with equal progress within
+    one; then the rest is shared by weight up to the ceilings.
+  - The same input gives the same plan, and more memory never lowers a limit while the update order stays the same.
+  - Floors that do not fit are an error that shows the table, what is missing and what would help.
+positional: _input, total_mib
+options:
+  _input:
+    description: What each service asks for, by its name. All sizes are for one replica.
+    type: dict
+    required: true
+    suboptions:
+      floor_mib:
+        description: The least it can live in, in MiB.
+        type: int
+        required: true
+      ideal_mib:
+        description: What it should have in normal production, in MiB.
+        type: int
+        required: true
+      ceiling_mib:
+        description: What it can make use of at most, in MiB.
+        type: int
+        required: true
+      priority:
+        description: Those with a lower number come to their ideal first.
+        type: int
+        default: 1
+      weight:
+        description: Its share of what is left above all ideals.
+        type: int
+        default: 1
+      replicas:
+        description: How many containers run at once.
+        type: int
+        default: 1
+      rolling:
+        description: Whether a deploy starts a new replica before it stops an old one, when there is memory for it.
+        type: bool
+        default: false
+      limit_mib:
+        description: A limit that is taken as it is, in MiB. The rest is planned around it.
+        type: int
+      ports:
+        description: How many ports it publishes on the host.
+        type: int
+        default: 0
+      optional:
+        description: Whether the stack can do without it. Says only what an error may propose.
+        type: bool
+        default: false
+      managed:
+        description: Whether it can be had as a managed service elsewhere. Says only what an error may propose.
+        type: bool
+        default: false
+  total_mib:
+    description:
+      - The memory that the stack may use, in MiB, as M(onebox.stack.memory_info) returns it. Rounded down to 64 MiB.
+    type: int
+    required: true
+  reserve_mib:
+    description:
+      - What is kept for the system and Docker, in MiB.
+      - Computed when it is not given; 180 for the system, 131 for Docker, 9 a container, 3 a published port, and
+        5 percent of the total but at least 128.
+    type: int
+  jobs_mib:
+    description: The memory of the largest one-off job, in MiB. Jobs run one at a time.
+    type: int
+    default: 0
+  step_mib:
+    description: Limits grow to multiples of this many MiB.
+    type: int
+    default: 8
+  current:
+    description:
+      - The limits in force on the host, in MiB, by the names of the services.
+      - Those that still fit are kept, and the other services share what is left. When they do not fit, the plan is made
+        afresh.
+    type: dict
+seealso:
+  - plugin: onebox.stack.memory_table
+    plugin_type: filter
+"""
+
+EXAMPLES = r"""
+- name: Plan a small host
+  ansible.builtin.debug:
+    msg: "{{ requests | onebox.stack.memory_plan(total_mib=2048) }}"
+  vars:
+    requests:
+      mysql: {floor_mib: 264, ideal_mib: 512, ceiling_mib: 1536, priority: 0, weight: 5}
+      app: {floor_mib: 232, ideal_mib: 416, ceiling_mib: 1024, priority: 0, weight: 4, rolling: true}
+  # => {"total_mib": 2048, "reserve_mib": 457, "jobs_mib": 0, "rollout_mib": 488, "update_order": "start-first",
+  #     "spare_mib": 7, "changes": [], "services": {
+  #       "app": {"limit_mib": 488, "reservation_mib": 232, "replicas": 1},
+  #       "mysql": {"limit_mib": 608, "reservation_mib": 264, "replicas": 1}}}
+"""
+
+RETURN = r"""
+_value:
+  description:
+    - The plan. The limits times their replicas, RV(_value.reserve_mib), RV(_value.jobs_mib), RV(_value.rollout_mib) and
+      RV(_value.spare_mib) add up to RV(_value.total_mib).
+  type: dict
+  contains:
+    total_mib:
+      description: The memory that was planned, in MiB, a multiple of 64.
+      type: int
+    reserve_mib:
+      description: What is kept for the system and Docker, in MiB.
+      type: int
+    jobs_mib:
+      description: What is kept for one-off jobs, in MiB.
+      type: int
+    rollout_mib:
+      description: What is kept for one more replica of the largest rolling service, in MiB; 0 when there is none.
+      type: int
+    update_order:
+      description: V(start-first), or V(stop-first) when there is no memory for a rollout's copy even at the floors.
+      type: str
+    spare_mib:
+      description: What nobody got, in MiB.
+      type: int
+    changes:
+      description: The limits in force that the plan alters, each with C(name), C(from) and C(to) in MiB.
+      type: list
+      elements: dict
+    services:
+      description:
+        - By name, C(limit_mib) and C(reservation_mib) of one replica, and C(replicas).
+        - The reservation is the floor, for the kernel to protect from reclaim.
+      type: dict
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.onebox.stack.plugins.module_utils._memory import plan
+
+
+def memory_plan(
+    requests: Mapping[str, Mapping[str, Any]],
+    total_mib: int,
+    reserve_mib: int | None = None,
+    jobs_mib: int = 0,
+    step_mib: int = 8,
+    current: Mapping[str, int] | None = None,
+) -> dict[str, Any]:
+    try:
+        return plan(requests, total_mib, reserve_mib=reserve_mib, jobs_mib=jobs_mib, step_mib=step_mib, current=current)
+    except ValueError as exc:
+        raise AnsibleFilterError(f"memory_plan: {exc}") from exc
+
+
+class FilterModule:
+    """Ansible's way to find the filter."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        return {"memory_plan": memory_plan}
