@@ -1,0 +1,89 @@
+# Copyright (c) 2026, onebox.stack contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Check the variables on the controller, then the host in one remote execution."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible_collections.onebox.stack.plugins.module_utils import _apps, _inputs
+from ansible_collections.onebox.stack.plugins.module_utils._secrets import Store
+
+ROLES = pathlib.Path(__file__).resolve().parents[2] / "roles"
+SUPPORTED = {"debian": ("12", "13"), "ubuntu": ("22.04", "24.04", "26.04")}
+
+
+class ActionModule(ActionBase):
+    _requires_connection = True
+    _supports_check_mode = True
+    _supports_async = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        super().run(tmp, task_vars)
+        variables = task_vars or {}
+        _validation, args = self.validate_argument_spec(
+            argument_spec={
+                "apps": {"type": "raw", "default": {}},
+                "profile": {"type": "str", "required": True},
+                "profiles": {"type": "dict", "required": True},
+                "services": {"type": "raw", "default": {}},
+                "known_services": {"type": "list", "elements": "str", "required": True},
+                "project": {"type": "str", "required": True},
+                "directory": {"type": "path", "required": True},
+                "ports": {"type": "list", "elements": "int", "default": [80, 443]},
+                "disk_mib": {"type": "int", "default": 5120},
+                "host": {"type": "bool", "default": True},
+            }
+        )
+        problems = self._of_variables(args, variables)
+        if problems:
+            return _refusal(problems)
+        if not args["host"]:
+            return {"changed": False}
+        host = self._execute_module(
+            "onebox.stack.preflight",
+            module_args={key: args[key] for key in ("project", "directory", "ports")},
+            task_vars=task_vars,
+        )
+        if host.get("failed"):
+            return host
+        problems = _of_host(host, args["disk_mib"])
+        if problems:
+            return _refusal(problems)
+        store = Store(self._templar.template(variables["onebox_secrets_dir"]), variables["inventory_hostname"])
+        host["secrets"] = [name for name in host["secrets"] if name not in store.names()]
+        return host
+
+    @staticmethod
+    def _of_variables(args: dict[str, Any], variables: dict[str, Any]) -> list[str]:
+        problems = _inputs.misspelt(variables, _inputs.role_variables(ROLES))
+        problems += _inputs.services_problems(
+            args["profile"], args["profiles"], args["services"], args["known_services"]
+        )
+        if problems:
+            return problems
+        wanted = dict.fromkeys(args["profiles"][args["profile"]], True)
+        wanted.update(args["services"])
+        return _apps.problems(args["apps"], [name for name, on in wanted.items() if on])
+
+
+def _of_host(host: dict[str, Any], disk_mib: int) -> list[str]:
+    problems = []
+    found = host["distribution"]
+    if found["version"] not in SUPPORTED.get(found["id"], ()):
+        names = ", ".join(f"{name} {' '.join(versions)}" for name, versions in SUPPORTED.items())
+        problems.append(f"the host runs '{found['id']} {found['version']}'; onebox.stack supports {names}")
+    if host["disk_free_mib"] < disk_mib:
+        free = host["disk_free_mib"]
+        problems.append(f"only {free} MiB of disk are free for Docker, {disk_mib} are needed; make room, or a bigger disk")
+    for port, holder in host["ports"].items():
+        problems.append(f"port {port} is held by {holder}; nginx needs it. Stop and disable that program")
+    return problems
+
+
+def _refusal(problems: list[str]) -> dict[str, Any]:
+    lines = "\n".join(f"- {problem}" for problem in problems)
+    return {"failed": True, "msg": f"Nothing was changed. {len(problems)} to mend:\n{lines}", "problems": problems}

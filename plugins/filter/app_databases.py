@@ -1,0 +1,46 @@
+# Copyright (c) 2026, onebox.stack contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: app_databases
+short_description: The databases that the apps need
+version_added: 0.1.0
+author: onebox.stack contributors (!UNKNOWN)
+description:
+  - Each app that C(uses) an engine has a database and a user of its name there, and a secret of its own.
+positional: _input, engine
+options:
+  _input:
+    description: The apps, as C(onebox_apps) has them.
+    type: dict
+    required: true
+  engine:
+    description: The engine, C(mysql).
+    type: str
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Show what follows from the apps
+  ansible.builtin.debug:
+    msg: "{{ onebox_apps | onebox.stack.app_databases('mysql') }}"
+"""
+
+RETURN = r"""
+_value:
+  description: For each database its C(name), its C(user), and the name of the C(secret) with the user's password.
+  type: list
+  elements: dict
+"""
+
+from typing import Any
+
+from ansible_collections.onebox.stack.plugins.module_utils import _apps
+
+
+class FilterModule:
+    def filters(self) -> dict[str, Any]:
+        return {"app_databases": _apps.databases}

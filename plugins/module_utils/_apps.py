@@ -1,0 +1,315 @@
+# Copyright (c) 2026, onebox.stack contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What follows from ``onebox_apps``: memory requests, environment, databases, virtual hosts, and what is wrong with it.
+
+PRIVATE to the collection. Pure. The shape of an app is documented with ``onebox_apps`` in roles/onebox.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Iterable, Mapping
+
+from ansible_collections.onebox.stack.plugins.module_utils import _tuning
+from ansible_collections.onebox.stack.plugins.module_utils._checks import hint
+
+App = Mapping[str, Any]
+Apps = Mapping[str, App]
+
+PRESETS = ("none",)
+ENGINES = ("mysql", "redis", "redis_cache")
+KINDS = ("fastcgi", "http")
+DEFAULT_WORKER_MIB = 60
+
+_NAME = re.compile(r"[a-z][a-z0-9-]*")
+_DOMAIN = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+_APP_KEYS: dict[str, type] = {
+    "image": str,
+    "tag": str,
+    "preset": str,
+    "uses": list,
+    "domains": list,
+    "processes": dict,
+    "release_steps": list,
+    "env": dict,
+    "secrets": dict,
+    "public_path": str,
+    "request_limits": dict,
+    "user": str,
+    "capabilities": list,
+    "read_only": bool,
+    "tmpfs": list,
+    "volumes": dict,
+}
+_PROCESS_KEYS: dict[str, type] = {
+    "kind": str,
+    "port": int,
+    "command": list,
+    "health": list,
+    "replicas": int,
+    "worker_mib": int,
+    "stop_seconds": int,
+    "memory": dict,
+}
+_LIMIT_KEYS: dict[str, type] = {"body_mib": int, "timeout_seconds": int}
+_MEMORY_KEYS: dict[str, type] = {
+    "floor_mib": int,
+    "ideal_mib": int,
+    "ceiling_mib": int,
+    "limit_mib": int,
+    "priority": int,
+    "weight": int,
+}
+
+# floor, ideal, ceiling in MiB, priority, weight: what a process of each sort asks for when the app does not say.
+# Sources: an HTTP server and the workers, the footprints of small NestJS, Rails and Laravel processes.
+_ASKS = {
+    "fastcgi": {"ideal_mib": 416, "ceiling_mib": 1024, "priority": 0, "weight": 4},
+    "http": {"floor_mib": 160, "ideal_mib": 256, "ceiling_mib": 512, "priority": 0, "weight": 3},
+    "worker": {"floor_mib": 96, "ideal_mib": 192, "ceiling_mib": 384, "priority": 1, "weight": 2},
+    "scheduler": {"floor_mib": 64, "ideal_mib": 96, "ceiling_mib": 192, "priority": 1, "weight": 1},
+}
+
+
+def container_key(app: str, process: str) -> str:
+    """Return the key of a process in the Compose file, which is also its name in the memory plan."""
+    return f"{app}-{process}"
+
+
+def requests(services: Mapping[str, Any], enabled: Iterable[str], apps: Apps, own: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the enabled services and the apps' processes ask of the memory plan, in its own terms.
+
+    ``services`` is the table of all services, ``own`` what the operator says instead. With nothing enabled, all ask.
+    """
+    on = list(enabled)
+    asked = {name: dict(ask) for name, ask in services.items() if not on or name in on}
+    asked.update(_process_requests(apps))
+    for name, changes in own.items():
+        if name not in asked:
+            raise ValueError(f"onebox_memory.{name}: nothing of this name runs here{hint(name, asked)}")
+        asked[name].update(changes)
+    return asked
+
+
+def _process_requests(apps: Apps) -> dict[str, dict[str, Any]]:
+    asked = {}
+    for name, app in apps.items():
+        for process_name, process in app["processes"].items():
+            process = process or {}
+            sort = process.get("kind") or ("scheduler" if process_name == "scheduler" else "worker")
+            ask: dict[str, Any] = {**_ASKS[sort], "replicas": process.get("replicas", 1), "rolling": "kind" in process}
+            if sort == "fastcgi":
+                worker_mib = process.get("worker_mib", DEFAULT_WORKER_MIB)
+                ask["floor_mib"] = _tuning.floor_mib("php_fpm", worker_mib=worker_mib)
+            ask.update(process.get("memory", {}))
+            # An operator's own floor or ideal lifts what lies above it.
+            ask["ideal_mib"] = max(ask["ideal_mib"], ask["floor_mib"])
+            ask["ceiling_mib"] = max(ask["ceiling_mib"], ask["ideal_mib"])
+            asked[container_key(name, process_name)] = ask
+    return asked
+
+
+def model(app: App, name: str) -> dict[str, Any]:
+    """Return the app as its role deploys it.
+
+    ``processes``: ``{key, command, kind, port, health, replicas, stop_seconds}`` each, with defaults filled in;
+    ``front``: the key of the process that serves requests, or empty; ``fastcgi``: whether that one is PHP's;
+    ``worker_mib``: MiB of one PHP worker; ``body_mib``: the largest request; ``release``: the key of the container for
+    the release steps, or empty; ``release_steps`` and ``secret_files`` as `onebox.stack.compose_service` takes them.
+    """
+    processes = []
+    front: Mapping[str, Any] = {}
+    for process_name, process in app["processes"].items():
+        own = process or {}
+        described = {
+            "key": container_key(name, process_name),
+            "command": own.get("command", []),
+            "kind": own.get("kind", ""),
+            "port": own.get("port", 0),
+            "health": own.get("health", []),
+            "replicas": own.get("replicas", 1),
+            "stop_seconds": own.get("stop_seconds", 30),
+        }
+        processes.append(described)
+        if described["kind"]:
+            front = {**described, "worker_mib": own.get("worker_mib", DEFAULT_WORKER_MIB)}
+    return {
+        "processes": processes,
+        "front": front.get("key", ""),
+        "fastcgi": front.get("kind") == "fastcgi",
+        "worker_mib": front.get("worker_mib", DEFAULT_WORKER_MIB),
+        "body_mib": _body_mib(app),
+        "release": container_key(name, "release") if app.get("release_steps") else "",
+        "release_steps": [
+            {"service": container_key(name, "release"), "command": command} for command in app.get("release_steps", [])
+        ],
+        "secret_files": [
+            {"path": path, "content": content, "secret": True} for path, content in app.get("secrets", {}).items()
+        ],
+    }
+
+
+def _body_mib(app: App) -> int:
+    return int(app.get("request_limits", {}).get("body_mib", 20))
+
+
+def secret_name(app: str, engine: str) -> str:
+    """Return the name of the secret with which the app reaches the engine; a Redis has one for all its clients."""
+    return f"{app.replace('-', '_')}_mysql_password" if engine == "mysql" else f"{engine}_password"
+
+
+def environment(app: App, name: str, project: str) -> dict[str, str]:
+    """Return the environment of the app's containers; what is secret in it is the path of a file."""
+    variables = {"APP_NAME": name, "APP_URL": f"https://{app['domains'][0]}" if app.get("domains") else ""}
+    uses = app.get("uses", [])
+    if "mysql" in uses:
+        database = name.replace("-", "_")
+        variables.update(
+            DB_CONNECTION="mysql",
+            DB_HOST=f"{project}-mysql",
+            DB_PORT="3306",
+            DB_DATABASE=database,
+            DB_USERNAME=database,
+            DB_PASSWORD_FILE=f"/run/secrets/{secret_name(name, 'mysql')}",
+        )
+    for engine, prefix in (("redis", "REDIS"), ("redis_cache", "REDIS_CACHE")):
+        if engine in uses:
+            variables[f"{prefix}_HOST"] = f"{project}-{engine.replace('_', '-')}"
+            variables[f"{prefix}_PORT"] = "6379"
+            variables[f"{prefix}_PASSWORD_FILE"] = f"/run/secrets/{secret_name(name, engine)}"
+    return {**variables, **{key: str(value) for key, value in app.get("env", {}).items()}}
+
+
+def secret_names(app: App, name: str) -> list[str]:
+    """Return the names of the generated secrets that the app's containers read."""
+    return [secret_name(name, engine) for engine in app.get("uses", [])]
+
+
+def databases(apps: Apps, engine: str) -> list[dict[str, str]]:
+    """Return the databases that the apps need of the engine: ``{name, user, secret}``, the last a secret's name."""
+    return [
+        {"name": name.replace("-", "_"), "user": name.replace("-", "_"), "secret": secret_name(name, engine)}
+        for name, app in apps.items()
+        if engine in app.get("uses", [])
+    ]
+
+
+def vhosts(apps: Apps, project: str) -> list[dict[str, Any]]:
+    """Return what nginx serves: ``{app, domains, kind, upstream, public_path, body_mib, timeout_seconds}`` each."""
+    served = []
+    for name, app in apps.items():
+        for process_name, process in app["processes"].items():
+            if process and "kind" in process:
+                served.append(
+                    {
+                        "app": name,
+                        "domains": list(app["domains"]),
+                        "kind": process["kind"],
+                        "upstream": f"{project}-{container_key(name, process_name)}:{process['port']}",
+                        "public_path": app.get("public_path", ""),
+                        "body_mib": _body_mib(app),
+                        "timeout_seconds": app.get("request_limits", {}).get("timeout_seconds", 60),
+                    }
+                )
+    return served
+
+
+def problems(apps: Any, services: Iterable[str]) -> list[str]:
+    """Return every reason why these apps cannot be run, each with the variable, the value found, and what to do.
+
+    ``services`` are the backing services that the stack runs.
+    """
+    if not isinstance(apps, Mapping):
+        return [f"onebox_apps: a dictionary of apps by name is needed, not {apps!r}"]
+    found = []
+    domains: dict[str, str] = {}
+    for name, app in apps.items():
+        at = f"onebox_apps.{name}"
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            found.append(f"{at}: a name has small letters, digits and '-', a letter first")
+        if name in (*ENGINES, "nginx"):
+            found.append(f"{at}: this is the name of a service; give the app another")
+        wrong = _keys(app, _APP_KEYS, at)
+        found += wrong or _app_problems(str(name), app, list(services), domains)
+    return found
+
+
+def _app_problems(name: str, app: App, services: list[str], domains: dict[str, str]) -> list[str]:
+    at = f"onebox_apps.{name}"
+    found = [f"{at}.{key}: missing; every app needs one" for key in ("image", "tag", "processes") if not app.get(key)]
+    if app.get("tag") == "latest":
+        found.append(f"{at}.tag: 'latest' names another image every day, and nothing to go back to; give a version")
+    if app.get("preset", "none") not in PRESETS:
+        found.append(f"{at}.preset: '{app['preset']}' is unknown{hint(app['preset'], PRESETS)}")
+    for engine in app.get("uses", []):
+        if engine not in ENGINES:
+            found.append(f"{at}.uses: '{engine}' is unknown{hint(engine, ENGINES)}")
+        elif engine not in services:
+            found.append(f"{at}.uses: '{engine}' is not among the services of this host; add it to onebox_services")
+    for domain in app.get("domains", []):
+        if not _DOMAIN.fullmatch(str(domain)):
+            found.append(f"{at}.domains: '{domain}' is not a domain name in small letters, such as shop.example.com")
+        elif domain in domains:
+            found.append(f"{at}.domains: {domain} belongs to onebox_apps.{domains[domain]} already; one app a domain")
+        else:
+            domains[domain] = name
+    for key in (*app.get("env", {}), *app.get("secrets", {})):
+        if not _VARIABLE.fullmatch(str(key)):
+            found.append(f"{at}: '{key}' cannot be the name of an environment variable or secret")
+    if app.get("user") and not re.fullmatch(r"\d+:\d+", app["user"]):
+        found.append(f"{at}.user: '{app['user']}' must be a user and a group in numbers, such as \"33:33\"")
+    limits = app.get("request_limits", {})
+    found += _keys(limits, _LIMIT_KEYS, f"{at}.request_limits")
+    found += _process_problems(at, app)
+    return found
+
+
+def _process_problems(at: str, app: App) -> list[str]:
+    found = []
+    fronts = []
+    for process_name, process in (app.get("processes") or {}).items():
+        here = f"{at}.processes.{process_name}"
+        process = process or {}
+        wrong = _keys(process, _PROCESS_KEYS, here) + _keys(process.get("memory", {}), _MEMORY_KEYS, f"{here}.memory")
+        found += wrong
+        if wrong:
+            continue
+        if not _NAME.fullmatch(str(process_name)):
+            found.append(f"{here}: a name has small letters, digits and '-', a letter first")
+        if "kind" not in process:
+            if not process.get("command"):
+                found.append(f"{here}.command: missing; a process that serves no requests needs one")
+            continue
+        fronts.append(process_name)
+        if process["kind"] not in KINDS:
+            found.append(f"{here}.kind: '{process['kind']}' is unknown{hint(process['kind'], KINDS)}")
+        if not 0 < process.get("port", 0) < 65536:
+            found.append(f"{here}.port: missing; nginx must know where the process listens, such as 9000")
+        if not process.get("health"):
+            found.append(f"{here}.health: missing; give the command that fails in a container that cannot serve")
+        if process["kind"] == "fastcgi" and not app.get("public_path"):
+            found.append(f"{at}.public_path: missing; nginx serves the files of this directory of the image itself")
+    if len(fronts) > 1:
+        found.append(f"{at}.processes: {' and '.join(fronts)} both serve requests; make two apps of them")
+    if fronts and not app.get("domains"):
+        found.append(f"{at}.domains: missing; {fronts[0]} serves requests, and nginx must know for which domains")
+    return found
+
+
+def _keys(value: Any, known: Mapping[str, type], at: str) -> list[str]:
+    if not isinstance(value, Mapping):
+        return [f"{at}: a dictionary is needed, not {value!r}"]
+    found = []
+    for key, content in value.items():
+        if key not in known:
+            found.append(f"{at}.{key}: unknown{hint(key, known)}")
+        elif not isinstance(content, known[key]) or (known[key] is int and isinstance(content, bool)):
+            kind = known[key]
+            name = {str: "a text (in quotes)", int: "a whole number", list: "a list", dict: "a dictionary"}.get(
+                kind, "true or false"
+            )
+            found.append(f"{at}.{key}: {name} is needed, not {content!r}")
+    return found

@@ -1,0 +1,149 @@
+#!/usr/bin/python
+# Copyright (c) 2026, onebox.stack contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: preflight
+short_description: Refuse what cannot work, before anything on the host is changed
+version_added: 0.1.0
+author: onebox.stack contributors (!UNKNOWN)
+description:
+  - Checks the stack's variables on the controller, then in one remote execution the host - distribution, free disk, and
+    ports that something else holds. Everything that is wrong is said in one error.
+  - Returns what the roles and the memory plan need to know of the host. Changes nothing.
+options:
+  apps:
+    description: The variable C(onebox_apps).
+    type: dict
+    default: {}
+  profile:
+    description: The variable C(onebox_profile).
+    type: str
+    required: true
+  profiles:
+    description: The services of each profile, by its name.
+    type: dict
+    required: true
+  services:
+    description: The variable C(onebox_services).
+    type: dict
+    default: {}
+  known_services:
+    description: Every service that can be part of a stack.
+    type: list
+    elements: str
+    required: true
+  project:
+    description: Name of the Compose project.
+    type: str
+    required: true
+  directory:
+    description: The stack's directory on the host.
+    type: path
+    required: true
+  ports:
+    description: TCP ports that only the stack itself may hold.
+    type: list
+    elements: int
+    default: [80, 443]
+  disk_mib:
+    description: Free disk space that is needed, in MiB.
+    type: int
+    default: 5120
+  host:
+    description: Look at the host too. Without, no connection is made.
+    type: bool
+    default: true
+attributes:
+  check_mode:
+    support: full
+    description: Only looks.
+  diff_mode:
+    support: none
+    description: Changes nothing.
+"""
+
+EXAMPLES = r"""
+- name: Check the variables and the host
+  onebox.stack.preflight:
+    apps: "{{ onebox_apps }}"
+    profile: small-prod
+    profiles: {small-prod: [nginx, mysql, redis]}
+    known_services: [nginx, mysql, redis, redis_cache]
+    project: shop
+    directory: /opt/shop
+  register: onebox_host
+"""
+
+RETURN = r"""
+distribution:
+  description: The host's distribution, as C(id), C(version) and C(codename).
+  type: dict
+  returned: success, when O(host=true)
+  sample: {id: debian, version: "13", codename: trixie}
+cpus:
+  description: Processors that the host may use.
+  type: int
+  returned: success, when O(host=true)
+  sample: 2
+disk_free_mib:
+  description: Free disk space where Docker keeps its data, in MiB.
+  type: int
+  returned: success, when O(host=true)
+  sample: 40960
+memory:
+  description: Memory of the host, as M(onebox.stack.memory_info) returns it.
+  type: dict
+  returned: success, when O(host=true)
+limits_mib:
+  description: Memory limits in force in the stack, in MiB, by the key of the container.
+  type: dict
+  returned: success, when O(host=true)
+  sample: {mysql: 512, shop-web: 416}
+ports:
+  description: Who holds the ports, by port. Empty, or the task has failed.
+  type: dict
+  returned: success, when O(host=true)
+secrets:
+  description: Names of the stack's secrets that the host has and the inventory lacks.
+  type: list
+  elements: str
+  returned: success, when O(host=true)
+"""
+
+import os
+import pathlib
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.onebox.stack.plugins.module_utils import _host, _hostmemory
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "project": {"type": "str", "required": True},
+            "directory": {"type": "path", "required": True},
+            "ports": {"type": "list", "elements": "int", "default": [80, 443]},
+        },
+        supports_check_mode=True,
+    )
+    root = pathlib.Path("/")
+    stack = pathlib.Path(module.params["directory"])
+    project = module.params["project"]
+    module.exit_json(
+        changed=False,
+        distribution=_host.distribution(root),
+        cpus=len(os.sched_getaffinity(0)),
+        disk_free_mib=_host.free_mib(pathlib.Path("/var/lib/docker")),
+        memory=_hostmemory.host_memory(),
+        limits_mib=_host.limits_in_force(stack),
+        ports=_host.ports_in_the_way(module.params["ports"], project, root),
+        secrets=sorted(_host.guarded_secrets(stack)),
+    )
+
+
+if __name__ == "__main__":
+    main()
