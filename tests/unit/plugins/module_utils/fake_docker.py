@@ -1,0 +1,317 @@
+# Copyright (c) 2026, onebox.stack contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A docker client with Compose, in memory, that answers the commands of ``_stack`` and knows no others.
+
+A container sees (``seen``) the files that it mounted when it was started, not what replaces them on the host later. It
+has taken up (``loaded``) the files of the directories that it mounts as they were then, or when a command was run in it.
+One that mounts the word ``broken`` never becomes healthy, one with ``crash`` ends; checkers and commands that come
+across ``refused`` fail.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pathlib
+import subprocess
+from collections.abc import Callable
+from typing import Any
+
+import yaml
+from ansible_collections.onebox.stack.plugins.module_utils import _stack
+
+Found = dict[str, Any]
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class Refused(Exception):
+    """What the client writes to its standard error before it ends with 1."""
+
+
+class Engine:
+    """``calls`` are the command lines so far, ``ran`` the commands in containers; ``step`` is told what comes next."""
+
+    def __init__(self, stack: pathlib.Path, step: Callable[[str], None] = lambda _where: None) -> None:
+        self.stack = stack
+        self.step = step
+        self.calls: list[str] = []
+        self.images = {"shop:1": "sha256:" + "1" * 64}
+        self.registry = {"shop:2": "sha256:" + "2" * 64}
+        self.made: dict[str, Found] = {}
+        self.volumes: set[str] = set()
+        self.ran: list[str] = []
+        self.public: dict[str, dict[str, str]] = {}
+        self.failing: dict[str, str] = {}
+        self.born = 0
+
+    def client(self, project: str, directory: pathlib.Path) -> _stack.Docker:
+        """Stand in for the class `_stack.Docker`."""
+        assert directory == self.stack
+        return _Client(self, project, directory)
+
+    # -- what a test looks at, and does by hand --------------------------------------------------------------------------
+
+    def of(self, key: str) -> list[Found]:
+        """Return the containers of a key of the Compose file, in the order of their numbers."""
+        found = [one for one in self.made.values() if one["Config"]["Labels"].get(_KEY) == key]
+        return sorted(found, key=lambda one: str(one["Name"]))
+
+    def ids(self, key: str) -> list[str]:
+        return [one["Id"] for one in self.of(key)]
+
+    def picture(self) -> list[tuple[Any, ...]]:
+        """Return everything of the Compose containers but their ids."""
+        return sorted(
+            (one["Name"], one["Config"]["Image"], one["State"]["Status"], sorted(one["Config"]["Labels"].items()),
+             sorted(one["seen"].items()), sorted(one["loaded"].items()))
+            for one in self.made.values()
+        )  # fmt: skip
+
+    def changing_calls(self) -> list[str]:
+        return [call for call in self.calls if not call.startswith(("ps ", "inspect ", "image inspect ", "logs "))]
+
+    def set_state(self, key: str, **state: Any) -> None:
+        for one in self.of(key):
+            one["State"].update(state)
+
+    # -- the client --------------------------------------------------------------------------------------------------------
+
+    def answer(self, argv: tuple[str, ...], stdin: str | None) -> subprocess.CompletedProcess[str]:
+        line = " ".join(argv)
+        self.calls.append(line)
+        self.step(f"docker {line}")
+        try:
+            for words, error in self.failing.items():
+                if words in line:
+                    raise Refused(error)
+            output = self._run(list(argv), stdin)
+        except Refused as error:
+            done = subprocess.CompletedProcess(argv, 1, "", str(error))
+        else:
+            done = subprocess.CompletedProcess(argv, 0, output, "")
+        return done
+
+    def _run(self, argv: list[str], stdin: str | None) -> str:
+        match argv:
+            case ["ps", "--all", "--quiet", "--no-trunc", *filters]:
+                return self._ps(filters)
+            case ["inspect", *ids]:
+                return json.dumps([{name: self.made[id_][name] for name in _SHOWN} for id_ in ids])
+            case ["image", "inspect", "--format", "{{.Id}}", image]:
+                return _known(self.images, image, f"Error: No such image: {image}") + "\n"
+            case ["pull", "--quiet", image]:
+                self.images[image] = _known(self.registry, image, f"manifest for {image} not found")
+                return ""
+            case ["logs", "--tail", "15", id_]:
+                return "\n".join(f"line {number} of {self.made[id_]['Name']}" for number in range(1, 4))
+            case ["stop", *ids]:
+                for id_ in ids:
+                    self.made[id_]["State"]["Status"] = "exited"
+                return ""
+            case ["rm", "--force" | "--volumes", *ids]:
+                for id_ in ids:
+                    _known(self.made, id_, f"Error: No such container: {id_}")
+                    assert argv[1] == "--force" or self.made[id_]["State"]["Status"] != "running"
+                    del self.made[id_]
+                return ""
+            case ["volume", "inspect", volume]:
+                if volume not in self.volumes:
+                    raise Refused(f"Error: No such volume: {volume}")
+                return "[]"
+            case ["volume", "rm", *volumes]:
+                self.volumes -= set(volumes)
+                return ""
+            case ["create", "--name", name, image]:
+                _known(self.images, image, f"Error: No such image: {image}")
+                self.born += 1
+                id_ = f"{self.born:064x}"
+                state = {"Status": "created"}
+                config: Found = {"Image": image, "Labels": {}}
+                self.made[id_] = {"Id": id_, "Name": f"/{name}", "Config": config, "State": state, "seen": {}, "loaded": {}}
+                return id_ + "\n"
+            case ["cp", source, target]:
+                return self._copy(*source.split(":"), pathlib.Path(target))
+            case ["compose", "up", "--detach", "--no-deps", *rest]:
+                return self._up(rest)
+            case ["compose", "exec", "-T", key, *command]:
+                return self._exec(key, " ".join(command), stdin)
+            case ["compose", "-p", project, "-f", file, *rest]:
+                return self._of_file(project, pathlib.Path(file), rest)
+        raise AssertionError(f"the fake client does not know: docker {' '.join(argv)}")
+
+    def _ps(self, arguments: list[str]) -> str:
+        assert arguments[::2] == ["--filter"] * (len(arguments) // 2)
+        wanted = [word.removeprefix("label=").split("=", 1) for word in arguments[1::2]]
+        return "\n".join(
+            id_
+            for id_, one in self.made.items()
+            if all(one["Config"]["Labels"].get(name) == value for name, value in wanted)
+        )
+
+    def _copy(self, id_: str, path: str, target: pathlib.Path) -> str:
+        files = self.public.get(f"{self.made[id_]['Config']['Image']}{path.removesuffix('/.')}")
+        if files is None:
+            raise Refused(f"Error: Could not find the file {path} in container {id_}")
+        target.mkdir()
+        for name, content in files.items():
+            (target / name).write_text(content)
+        return ""
+
+    def _exec(self, key: str, command: str, stdin: str | None) -> str:
+        for one in self.of(key):
+            live = self._live(one)
+            if "refused" in json.dumps([live, stdin]):
+                raise Refused(f"{key}: these settings are refused")
+            one["loaded"] = live
+        self.ran.append(f"{key}: {command}" if stdin is None else f"{key}: {command} < {stdin}")
+        return ""
+
+    def _of_file(self, project: str, file: pathlib.Path, rest: list[str]) -> str:
+        model = self._load(file)
+        match rest:
+            case ["config", "--quiet"]:
+                return ""
+            case ["config", "--format", "json"]:
+                volumes = {key: {"name": f"{project}_{key}", **(own or {})} for key, own in model["volumes"].items()}
+                return json.dumps({**model, "volumes": volumes})
+            case ["run", "--rm", "-T", key]:
+                assert project.endswith("-check")
+                if "refused" in json.dumps(self._mounts(model, file.parent, key)):
+                    raise Refused("checking\nline 7: refused")
+                return ""
+            case ["run", "--rm", "-T", "--no-deps", key, *command]:
+                seen = json.dumps(self._mounts(model, file.parent, key))
+                if "cannot migrate" in seen:
+                    raise Refused("the table is locked")
+                self.ran.append(f"{key}: {' '.join(command)}")
+                return ""
+        raise AssertionError(f"the fake client does not know: docker compose {' '.join(rest)}")
+
+    # -- Compose -----------------------------------------------------------------------------------------------------------
+
+    def _load(self, file: pathlib.Path) -> Found:
+        if not file.is_file():
+            raise Refused(f"stat {file}: no such file or directory")
+        model: Found = yaml.load(file.read_text(), Loader=_LOADER)  # noqa: S506
+        for key, service in model.get("services", {}).items():
+            if "image" not in service:
+                raise Refused(f'service "{key}" has neither an image nor a build context specified')
+        return model
+
+    def _mounts(self, model: Found, home: pathlib.Path, key: str) -> dict[str, str]:
+        """Return the content of each single file that the container mounts, by its path below the stack."""
+        service = model["services"][key]
+        sources = [volume.split(":")[0] for volume in service.get("volumes", []) if volume.startswith("./")]
+        sources += [model["secrets"][secret["source"]]["file"] for secret in service.get("secrets", [])]
+        seen = {}
+        for source in sources:
+            path = (home / source).resolve()
+            if not path.exists():
+                raise Refused(f"bind source path does not exist: {path}")
+            if path.is_file():
+                seen[source.removeprefix("../../")] = path.read_text()
+        return seen
+
+    def _live(self, one: Found) -> dict[str, str]:
+        """Return the content of the files in the directories that the container mounts."""
+        paths = [path for home in one["homes"] for path in home.rglob("*") if path.is_file()]
+        return {str(path.relative_to(self.stack)): path.read_text() for path in paths}
+
+    def _up(self, arguments: list[str]) -> str:
+        recreate = arguments[:1] == ["--force-recreate"]
+        wait = arguments[:2] == ["--wait", "--wait-timeout"]
+        keys = arguments[1 if recreate else 3 if wait else 0 :]
+        top = self._load(self.stack / "compose.yaml")
+        known = {}
+        for include in top.get("include", []):
+            file = self.stack / include
+            model = self._load(file)
+            for key in model["services"]:
+                known[key] = (model, file.parent)
+        for key in keys or [key for key, (model, _home) in known.items() if "profiles" not in model["services"][key]]:
+            model, home = _known(known, key, f"no such service: {key}")
+            self._up_one(top["name"], model, home, key, recreate=recreate)
+            self.step(f"docker compose up, done with {key}")
+        if wait:
+            for key in keys:
+                for one in self.of(key):
+                    if one["State"].get("Health", {}).get("Status") == "unhealthy":
+                        raise Refused(f"container {one['Name'].lstrip('/')} is unhealthy")
+                    if one["State"]["Status"] != "running":
+                        raise Refused(f"container {one['Name'].lstrip('/')} exited (1)")
+        return ""
+
+    def _up_one(self, project: str, model: Found, home: pathlib.Path, key: str, *, recreate: bool) -> None:
+        service = model["services"][key]
+        own = {field: value for field, value in service.items() if field != "deploy"}
+        own["limits"] = service["deploy"]["resources"]
+        hash_ = hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()
+        if service["image"] not in self.images:
+            raise Refused(f"No such image: {service['image']}")
+        replicas = service["deploy"].get("replicas", 1)
+        for one in self.of(key)[replicas:]:
+            del self.made[one["Id"]]
+        for one in self.of(key):
+            labels = one["Config"]["Labels"]
+            if recreate or labels[_HASH] != hash_:
+                del self.made[one["Id"]]
+            elif one["State"]["Status"] != "running":
+                self._start(one, model, home, key)
+        names = {one["Name"] for one in self.of(key)}
+        for number in range(1, replicas + 1):
+            name = f"/{project}-{key}-{number}"
+            if name not in names:
+                self._make(name, project, model, home, key, hash_)
+        self.volumes |= {f"{project}_{volume}" for volume in model.get("volumes", {})}
+
+    def _make(self, name: str, project: str, model: Found, home: pathlib.Path, key: str, hash_: str) -> None:
+        service = model["services"][key]
+        labels = {**service["labels"], _PROJECT: project, _KEY: key, _ONE_OFF: "False", _HASH: hash_}
+        self.born += 1
+        limit = int(service["deploy"]["resources"]["limits"]["memory"].removesuffix("M")) * 2**20
+        one: Found = {
+            "Id": f"{self.born:064x}",
+            "Name": name,
+            "Config": {"Image": service["image"], "Labels": labels},
+            "HostConfig": {"Memory": limit},
+            "State": {"Status": "created", "ExitCode": 0, "OOMKilled": False},
+        }
+        self._start(one, model, home, key)
+        self.made[one["Id"]] = one
+
+    def _start(self, one: Found, model: Found, home: pathlib.Path, key: str) -> None:
+        one["seen"] = self._mounts(model, home, key)
+        volumes = model["services"][key].get("volumes", [])
+        one["homes"] = [path for path in (home / volume.split(":")[0] for volume in volumes) if path.is_dir()]
+        one["loaded"] = self._live(one)
+        words = json.dumps(one["seen"])
+        one["State"].update(Status="exited" if "crash" in words else "running")
+        if "crash" in words:
+            one["State"].update(ExitCode=137, OOMKilled="hungry" in words)
+        elif "healthcheck" in model["services"][key]:
+            log = [{"Output": "first\n"}, {"Output": "connection refused\n"}]
+            one["State"]["Health"] = {"Status": "unhealthy" if "broken" in words else "healthy", "Log": log}
+
+
+_PROJECT = "com.docker.compose.project"
+_KEY = "com.docker.compose.service"
+_ONE_OFF = "com.docker.compose.oneoff"
+_HASH = "com.docker.compose.config-hash"
+_SHOWN = ("Id", "Name", "Config", "HostConfig", "State")
+
+
+def _known(known: dict[str, Any], name: str, otherwise: str) -> Any:
+    if name not in known:
+        raise Refused(otherwise)
+    return known[name]
+
+
+class _Client(_stack.Docker):
+    def __init__(self, engine: Engine, project: str, directory: pathlib.Path) -> None:
+        super().__init__(project, directory)
+        self.engine = engine
+        self.installed = True
+
+    def attempt(self, *argv: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+        return self.engine.answer(argv, stdin)
