@@ -8,7 +8,10 @@ PYTHON ?= python3
 SCENARIOS := $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml))
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
-export PYTHONPATH := $(CURDIR)/tests
+export MOLECULE_COMMAND_BORDERS := false
+
+# The lab, the demo and the benchmark are packages in tests/.
+RUN := PYTHONPATH=tests python -m
 
 .PHONY: help
 help: ## This list
@@ -52,7 +55,7 @@ cores: venv ## unit and roles again, on the lowest and the newest ansible-core t
 
 .PHONY: lab
 lab: venv ## The engine, images and registry that Molecule and the demo use
-	python -m lab up
+	$(RUN) lab up
 
 .PHONY: molecule
 molecule: lab ## All scenarios on VPS containers; one with SCENARIO=redis
@@ -62,7 +65,24 @@ else
 	@tests/tools/stages $(SCENARIOS:%="molecule SCENARIO=%")
 endif
 
+.PHONY: demo
+demo: lab ## A shop on a VPS container, at https://shop.localhost:8443
+	python -m lab build tests/lab/apps/shop shop:1.0.0
+	python -m lab vps create demo --publish 2222:22 --publish 8080:80 --publish 8443:443
+	ansible-playbook site.yml -i inventories/demo
+	ansible-playbook playbooks/plan.yml -i inventories/demo
+	@cat inventories/demo/README.md
+
+.PHONY: demo-clean
+demo-clean: venv ## Remove the demo, and the lab's engine and images with it
+	python -m lab clean --all
+	rm -rf inventories/demo/.secrets
+
+.PHONY: bench
+bench: demo ## How long runs take, beside plain Docker Compose
+	python tests/bench/runs.py
+
 .PHONY: clean
 clean: ## Remove what these targets made, the lab with its images too
-	if [[ -x .venv/bin/python ]]; then python -m lab clean --all; fi
+	if [[ -x .venv/bin/python ]]; then $(RUN) lab clean --all; fi
 	rm -rf .venv .ansible .hypothesis .mypy_cache .pytest_cache .ruff_cache

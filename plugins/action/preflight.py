@@ -1,7 +1,7 @@
 # Copyright (c) 2026, onebox.stack contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Check the variables on the controller, then the host in one remote execution."""
+"""Check the variables on the controller, the host in one remote execution, and that everything fits."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pathlib
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.onebox.stack.plugins.module_utils import _apps, _inputs
+from ansible_collections.onebox.stack.plugins.module_utils import _apps, _inputs, _memory
 from ansible_collections.onebox.stack.plugins.module_utils._secrets import Store
 
 ROLES = pathlib.Path(__file__).resolve().parents[2] / "roles"
@@ -30,7 +30,11 @@ class ActionModule(ActionBase):
                 "profile": {"type": "str", "required": True},
                 "profiles": {"type": "dict", "required": True},
                 "services": {"type": "raw", "default": {}},
-                "known_services": {"type": "list", "elements": "str", "required": True},
+                "memory_services": {"type": "dict", "required": True},
+                "memory": {"type": "dict", "default": {}},
+                "total_mib": {"type": "int"},
+                "jobs_mib": {"type": "int", "default": 0},
+                "replan": {"type": "bool", "default": False},
                 "project": {"type": "str", "required": True},
                 "directory": {"type": "path", "required": True},
                 "ports": {"type": "list", "elements": "int", "default": [80, 443]},
@@ -41,33 +45,49 @@ class ActionModule(ActionBase):
         problems = self._of_variables(args, variables)
         if problems:
             return _refusal(problems)
-        if not args["host"]:
-            return {"changed": False}
-        host = self._execute_module(
-            "onebox.stack.preflight",
-            module_args={key: args[key] for key in ("project", "directory", "ports")},
-            task_vars=task_vars,
-        )
-        if host.get("failed"):
-            return host
-        problems = _of_host(host, args["disk_mib"])
-        if problems:
-            return _refusal(problems)
-        store = Store(self._templar.template(variables["onebox_secrets_dir"]), variables["inventory_hostname"])
-        host["secrets"] = [name for name in host["secrets"] if name not in store.names()]
-        return host
+        host: dict[str, Any] = {"changed": False}
+        if args["host"]:
+            host = self._execute_module(
+                "onebox.stack.preflight",
+                module_args={key: args[key] for key in ("project", "directory", "ports")},
+                task_vars=task_vars,
+            )
+            if host.get("failed"):
+                return host
+            problems = _of_host(host, args["disk_mib"])
+            store = Store(self._templar.template(variables["onebox_secrets_dir"]), variables["inventory_hostname"])
+            host["secrets"] = [name for name in host["secrets"] if name not in store.names()]
+        problems += self._of_memory(args, host)
+        return _refusal(problems) if problems else host
 
-    @staticmethod
-    def _of_variables(args: dict[str, Any], variables: dict[str, Any]) -> list[str]:
+    def _of_variables(self, args: dict[str, Any], variables: dict[str, Any]) -> list[str]:
         problems = _inputs.misspelt(variables, _inputs.role_variables(ROLES))
         problems += _inputs.services_problems(
-            args["profile"], args["profiles"], args["services"], args["known_services"]
+            args["profile"], args["profiles"], args["services"], args["memory_services"]
         )
         if problems:
             return problems
-        wanted = dict.fromkeys(args["profiles"][args["profile"]], True)
-        wanted.update(args["services"])
-        return _apps.problems(args["apps"], [name for name, on in wanted.items() if on])
+        self._enabled = _inputs.enabled_services(args["profiles"][args["profile"]], args["services"])
+        return _apps.problems(args["apps"], self._enabled)
+
+    def _of_memory(self, args: dict[str, Any], host: dict[str, Any]) -> list[str]:
+        """Plan the memory as the roles will, for the sake of its errors."""
+        total = args["total_mib"] or host["memory"]["total_mib"]
+        current = host.get("limits_mib", {})
+        try:
+            requests = _apps.requests(args["memory_services"], self._enabled, args["apps"], args["memory"])
+            if not self._enabled:
+                return []
+            plan = _memory.plan(requests, total, jobs_mib=args["jobs_mib"], current=None if args["replan"] else current)
+        except ValueError as error:
+            return [str(error)]
+        if not plan["changes"]:
+            return []
+        changes = "\n".join(f"  {change['name']}: {change['from']} to {change['to']} MiB" for change in plan["changes"])
+        return [
+            f"the memory limits in force do not fit any more; a new plan restarts these:\n{changes}\n"
+            "  Allow it with -e onebox_replan=true"
+        ]
 
 
 def _of_host(host: dict[str, Any], disk_mib: int) -> list[str]:
@@ -86,4 +106,4 @@ def _of_host(host: dict[str, Any], disk_mib: int) -> list[str]:
 
 def _refusal(problems: list[str]) -> dict[str, Any]:
     lines = "\n".join(f"- {problem}" for problem in problems)
-    return {"failed": True, "msg": f"Nothing was changed. {len(problems)} to mend:\n{lines}", "problems": problems}
+    return {"failed": True, "msg": f"Nothing was changed. To mend:\n{lines}"}

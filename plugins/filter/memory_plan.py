@@ -69,8 +69,8 @@ options:
   total_mib:
     description:
       - The memory that the stack may use, in MiB, as M(onebox.stack.memory_info) returns it. Rounded down to 64 MiB.
+      - Without it there is no host to fit into, and RV(_value.services) alone is returned, each at its ideal.
     type: int
-    required: true
   reserve_mib:
     description:
       - What is kept for the system and Docker, in MiB.
@@ -150,18 +150,20 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.onebox.stack.plugins.module_utils._memory import plan
+from ansible_collections.onebox.stack.plugins.module_utils._memory import ideals, plan
 
 
 def memory_plan(
     requests: Mapping[str, Mapping[str, Any]],
-    total_mib: int,
+    total_mib: int | None = None,
     reserve_mib: int | None = None,
     jobs_mib: int = 0,
     step_mib: int = 8,
     current: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
     try:
+        if total_mib is None:
+            return ideals(requests)
         return plan(requests, total_mib, reserve_mib=reserve_mib, jobs_mib=jobs_mib, step_mib=step_mib, current=current)
     except ValueError as exc:
         raise AnsibleFilterError(f"memory_plan: {exc}") from exc

@@ -40,6 +40,12 @@ def misspelt(variables: Iterable[str], known: Mapping[str, set[str]]) -> list[st
     return found
 
 
+def enabled_services(profile: Iterable[str], services: Mapping[str, bool]) -> list[str]:
+    """Return the profile's services with those added and taken out that ``services`` says true and false to."""
+    wanted = {**dict.fromkeys(profile, True), **services}
+    return [name for name, on in wanted.items() if on]
+
+
 def services_problems(profile: str, profiles: Iterable[str], services: Any, known: Iterable[str]) -> list[str]:
     """Return what is wrong with ``onebox_profile`` and ``onebox_services``."""
     found = []

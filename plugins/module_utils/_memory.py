@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 from ansible_collections.onebox.stack.plugins.module_utils._checks import hint, whole_number
 
-__all__ = ["PlanError", "plan", "table"]
+__all__ = ["PlanError", "ideals", "plan", "table"]
 
 # A new kernel changes MemTotal by a few MiB, which must not change the plan.
 TOTAL_STEP_MIB = 64
@@ -181,14 +181,27 @@ def plan(
             for name, limit in limits.items()
             if name in in_force and in_force[name] != limit
         ],
-        "services": {
-            service.name: {
-                "limit_mib": limits[service.name],
-                "reservation_mib": service.floor_mib,
-                "replicas": service.replicas,
-            }
-            for service in services
-        },
+        "services": _shares(services, limits),
+    }
+
+
+def ideals(requests: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return ``{services}`` as `plan` does, without a host to fit into: each has its pinned limit, or its ideal.
+
+    Raises ValueError for input that makes no sense.
+    """
+    services = _services(requests)
+    return {"services": _shares(services, {service.name: service.limit_mib or service.ideal_mib for service in services})}
+
+
+def _shares(services: Iterable[_Service], limits: Mapping[str, int]) -> dict[str, dict[str, int]]:
+    return {
+        service.name: {
+            "limit_mib": limits[service.name],
+            "reservation_mib": service.floor_mib,
+            "replicas": service.replicas,
+        }
+        for service in services
     }
 
 

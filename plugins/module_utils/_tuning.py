@@ -122,8 +122,11 @@ _MARIADB_CONNECTION = {
     "binlog_cache_size": "32K",
     "tmp_table_size": "2M",
 }
-_MARIADB_CONNECTION_MIB = Fraction(34, 10)
 _MYSQLTUNER_SHARE = Fraction(85, 100)
+
+
+def _mariadb_connection(settings: Mapping[str, int | str]) -> Fraction:
+    return sum((_mib(settings[name]) for name in _MARIADB_CONNECTION), Fraction(0))
 
 
 def _mysql(limit_mib: int, *, flavor: str, connections: int, performance_schema: bool, cpus: int) -> Settings:
@@ -142,8 +145,8 @@ def _mysql(limit_mib: int, *, flavor: str, connections: int, performance_schema:
     schema = _PERFORMANCE_SCHEMA_MIB if performance_schema else 0
     buffers = sum(_mib(size) for size in _MARIADB_BUFFERS.values())
     working = Fraction(95, 100) * limit_mib - _MARIADB_BASE_MIB - buffers - schema
-    pool = (working - count * _MARIADB_CONNECTION_MIB * Fraction(125, 100)) / Fraction(11, 10)
-    unwarned = _MYSQLTUNER_SHARE * limit_mib - buffers - schema - count * _MARIADB_CONNECTION_MIB
+    pool = (working - count * Fraction(34, 10) * Fraction(125, 100)) / Fraction(11, 10)
+    unwarned = _MYSQLTUNER_SHARE * limit_mib - buffers - schema - count * _mariadb_connection(_MARIADB_CONNECTION)
     pool_mib = math.floor(min(pool, unwarned) / 2) * 2
     _at_least("innodb_buffer_pool_size", pool_mib, 64, "M")
     return {
@@ -161,13 +164,12 @@ def _mysql(limit_mib: int, *, flavor: str, connections: int, performance_schema:
 
 def _mysql_worst(settings: Settings, **facts: Any) -> Fraction:
     """The server, a full pool and every connection in a heavy query at once, with the measured factors."""
-    connection = sum(_mib(settings[name]) for name in _MARIADB_CONNECTION)
     return (
         _MARIADB_BASE_MIB
         + (_PERFORMANCE_SCHEMA_MIB if settings["performance_schema"] == "ON" else 0)
         + sum(_mib(settings[name]) for name in (*_MARIADB_BUFFERS, "query_cache_size"))
         + _mib(settings["innodb_buffer_pool_size"]) * Fraction(11, 10)
-        + int(settings["max_connections"]) * connection * Fraction(125, 100)
+        + int(settings["max_connections"]) * _mariadb_connection(settings) * Fraction(125, 100)
     )
 
 

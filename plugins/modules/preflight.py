@@ -12,7 +12,7 @@ version_added: 0.1.0
 author: onebox.stack contributors (!UNKNOWN)
 description:
   - Checks the stack's variables on the controller, then in one remote execution the host - distribution, free disk, and
-    ports that something else holds. Everything that is wrong is said in one error.
+    ports that something else holds - and that the memory plan fits. Everything that is wrong is said in one error.
   - Returns what the roles and the memory plan need to know of the host. Changes nothing.
 options:
   apps:
@@ -31,11 +31,25 @@ options:
     description: The variable C(onebox_services).
     type: dict
     default: {}
-  known_services:
-    description: Every service that can be part of a stack.
-    type: list
-    elements: str
+  memory_services:
+    description: What every service that can be part of a stack asks of the memory plan, by its name.
+    type: dict
     required: true
+  memory:
+    description: The variable C(onebox_memory).
+    type: dict
+    default: {}
+  total_mib:
+    description: Memory that the stack may use, in MiB. The host's own when not given.
+    type: int
+  jobs_mib:
+    description: Memory kept for one-off jobs, in MiB.
+    type: int
+    default: 0
+  replan:
+    description: Accept a memory plan that changes limits in force.
+    type: bool
+    default: false
   project:
     description: Name of the Compose project.
     type: str
@@ -72,7 +86,7 @@ EXAMPLES = r"""
     apps: "{{ onebox_apps }}"
     profile: small-prod
     profiles: {small-prod: [nginx, mysql, redis]}
-    known_services: [nginx, mysql, redis, redis_cache]
+    memory_services: "{{ onebox_memory_services }}"
     project: shop
     directory: /opt/shop
   register: onebox_host
