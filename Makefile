@@ -71,7 +71,7 @@ demo: lab ## A shop on a VPS container, at https://shop.localhost:8443
 	python -m lab vps create demo --publish 2222:22 --publish 8080:80 --publish 8443:443
 	ansible-playbook site.yml -i inventories/demo
 	ansible-playbook playbooks/plan.yml -i inventories/demo
-	@cat inventories/demo/README.md
+	@cat inventories/demo/next-steps.txt
 
 .PHONY: demo-clean
 demo-clean: venv ## Remove the demo, and the lab's engine and images with it
