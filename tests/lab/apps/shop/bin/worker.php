@@ -16,13 +16,14 @@ $process = new Process('worker', $services);
 $worker = gethostname();
 
 $process->run(static function () use ($services, $process, $worker): void {
+    $orders = new Orders($services->database());
     $queue = new Queue($services->redis());
     $queue->workerIsHere();
     $orderId = $queue->take($worker);
     if ($orderId === null) {
         return;
     }
-    $invoiced = (new Orders($services->database()))->invoice($orderId, $worker);
+    $invoiced = $orders->invoice($orderId, $worker);
     $queue->done($worker, $orderId);
     $process->log("order $orderId " . ($invoiced ? "invoiced, waited {$invoiced['waited_ms']} ms" : 'skipped'));
 });
