@@ -9,9 +9,7 @@ SCENARIOS := $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export MOLECULE_COMMAND_BORDERS := false
-
-# The lab, the demo and the benchmark are packages in tests/.
-RUN := PYTHONPATH=tests python -m
+export PYTHONPATH := $(CURDIR)/tests
 
 .PHONY: help
 help: ## This list
@@ -29,12 +27,20 @@ test: venv ## All there is, on a bare machine: what follows up to `molecule`
 test-fast: venv ## What needs no engine, in under a minute: lint, unit, roles
 	@$(MAKE) --no-print-directory --keep-going --jobs 2 --output-sync=target lint unit roles
 
-.PHONY: lint
-lint: venv ## ruff, mypy, yamllint, ansible-lint
+.PHONY: lint ruff mypy yamllint ansible-lint
+lint: ruff mypy yamllint ansible-lint ## ruff, mypy, yamllint, ansible-lint; each is a target, too
+
+ruff: venv
 	ruff check
 	ruff format --check
-	mypy --package ansible_collections.onebox.stack.plugins.module_utils
+
+mypy: venv
+	mypy --package ansible_collections.onebox.stack.plugins.module_utils --package lab
+
+yamllint: venv
 	yamllint --strict --config-file .config/yamllint.yml .
+
+ansible-lint: venv
 	ansible-lint
 
 .PHONY: sanity
@@ -43,7 +49,7 @@ sanity: venv ## ansible-test sanity on the built collection
 
 .PHONY: unit
 unit: venv ## Plugins and the lab's own code
-	pytest tests/unit
+	pytest --numprocesses auto tests/unit
 
 .PHONY: roles
 roles: venv ## Specs, defaults, templates and tasks of the roles, without a host
@@ -55,7 +61,7 @@ cores: venv ## unit and roles again, on the lowest and the newest ansible-core t
 
 .PHONY: lab
 lab: venv ## The engine, images and registry that Molecule and the demo use
-	$(RUN) lab up
+	python -m lab up
 
 .PHONY: molecule
 molecule: lab ## All scenarios on VPS containers; one with SCENARIO=redis
@@ -67,7 +73,7 @@ endif
 
 .PHONY: demo
 demo: lab ## A shop on a VPS container, at https://shop.localhost:8443
-	python -m lab build tests/lab/apps/shop shop:1.0.0
+	python -m lab build tests/lab/apps/shop shop:1.0.0 --build-arg APP_VERSION=1.0.0
 	python -m lab vps create demo --publish 2222:22 --publish 8080:80 --publish 8443:443
 	ansible-playbook site.yml -i inventories/demo
 	ansible-playbook playbooks/plan.yml -i inventories/demo
@@ -79,10 +85,11 @@ demo-clean: venv ## Remove the demo, and the lab's engine and images with it
 	rm -rf inventories/demo/.secrets
 
 .PHONY: bench
-bench: demo ## How long runs take, beside plain Docker Compose
+bench: lab ## How long runs take, beside plain Docker Compose
 	python tests/bench/runs.py
 
 .PHONY: clean
 clean: ## Remove what these targets made, the lab with its images too
-	if [[ -x .venv/bin/python ]]; then $(RUN) lab clean --all; fi
+	if [[ -x .venv/bin/python ]]; then python -m lab clean --all; fi
 	rm -rf .venv .ansible .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $${XDG_CACHE_HOME:-$$HOME/.cache}/onebox-stack/{cores,sanity}

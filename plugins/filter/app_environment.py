@@ -10,7 +10,8 @@ short_description: The environment of an app's containers
 version_added: 0.1.0
 author: onebox.stack contributors (!UNKNOWN)
 description:
-  - Where the services are that the app C(uses), under the names that frameworks expect; what is secret is the path of a file.
+  - Where the services are that the app C(uses), under the names that frameworks expect; what is secret is the path of
+    a file.
 positional: _input, name, project
 options:
   _input:

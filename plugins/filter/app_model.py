@@ -31,7 +31,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: C(processes), C(front), C(fastcgi), C(worker_mib), C(body_mib) and C(release), as the role's templates read them.
+  description: >-
+    C(processes), C(front), C(fastcgi), C(worker_mib), C(body_mib), C(volumes), C(release), C(release_steps) and
+    C(secret_files), as the role's templates read them.
   type: dict
 """
 

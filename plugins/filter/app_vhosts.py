@@ -31,7 +31,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: For each app its C(app), C(domains), C(kind), C(upstream), C(public_path), C(body_mib) and C(timeout_seconds).
+  description: >-
+    For each app its C(app), C(domains), C(kind), C(upstream), C(public_path), C(body_mib) and C(timeout_seconds).
   type: list
   elements: dict
 """

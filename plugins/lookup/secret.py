@@ -10,11 +10,11 @@ short_description: A generated secret of this host, kept beside the inventory
 version_added: 0.1.0
 author: onebox.stack contributors (!UNKNOWN)
 description:
-  - Returns secrets by name. One that does not exist yet is generated (32 letters and digits, a letter first) and kept in
-    C(<onebox_secrets_dir>/<inventory_hostname>.json), which only its owner can read and git ignores. In check mode too,
-    so that the real run uses the same.
-  - Before a stack is applied, the preflight of the role onebox.stack.onebox reads those that the host has and the inventory
-    lacks back into that file.
+  - Returns secrets by name. One that does not exist yet is generated (32 letters and digits, a letter first) and kept
+    in C(<onebox_secrets_dir>/<inventory_hostname>.json), which only its owner can read and git ignores. In check mode
+    too, so that the real run uses the same.
+  - Before a stack is applied, the preflight of the role onebox.stack.onebox reads those that the host has and the
+    inventory lacks back into that file.
 options:
   _terms:
     description: Names of secrets; letters, digits, C(_) and C(-), a letter first.

@@ -9,7 +9,8 @@ PRIVATE to the collection. Pure. The shape of an app is documented with ``onebox
 from __future__ import annotations
 
 import re
-from typing import Any, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from ansible_collections.onebox.stack.plugins.module_utils import _tuning
 from ansible_collections.onebox.stack.plugins.module_utils._checks import hint
@@ -21,6 +22,7 @@ PRESETS = ("none",)
 ENGINES = ("mysql", "redis", "redis_cache")
 KINDS = ("fastcgi", "http")
 DEFAULT_WORKER_MIB = 60
+LARGEST_PORT = 65535
 
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
 _DOMAIN = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])")
@@ -63,6 +65,8 @@ _MEMORY_KEYS: dict[str, type] = {
     "priority": int,
     "weight": int,
 }
+# What a number may be at the least, where that is not 1.
+_LEAST = {"priority": 0}
 
 # floor, ideal, ceiling in MiB, priority, weight: what a process of each sort asks for when the app does not say.
 # Sources: an HTTP server and the workers, the footprints of small NestJS, Rails and Laravel processes.
@@ -90,6 +94,8 @@ def requests(services: Mapping[str, Any], enabled: Iterable[str], apps: Apps, ow
     for name, changes in own.items():
         if name not in asked:
             raise ValueError(f"onebox_memory.{name}: nothing of this name runs here{hint(name, asked)}")
+        if not isinstance(changes, Mapping):
+            raise ValueError(f"onebox_memory.{name}: give {{ideal_mib: 256}} or the like, not {changes!r}")
         asked[name].update(changes)
     return asked
 
@@ -97,8 +103,8 @@ def requests(services: Mapping[str, Any], enabled: Iterable[str], apps: Apps, ow
 def _process_requests(apps: Apps) -> dict[str, dict[str, Any]]:
     asked = {}
     for name, app in apps.items():
-        for process_name, process in app["processes"].items():
-            process = process or {}
+        for process_name, given in app["processes"].items():
+            process = given or {}
             sort = process.get("kind") or ("scheduler" if process_name == "scheduler" else "worker")
             ask: dict[str, Any] = {**_ASKS[sort], "replicas": process.get("replicas", 1), "rolling": "kind" in process}
             if sort == "fastcgi":
@@ -117,8 +123,9 @@ def model(app: App, name: str) -> dict[str, Any]:
 
     ``processes``: ``{key, command, kind, port, health, replicas, stop_seconds}`` each, with defaults filled in;
     ``front``: the key of the process that serves requests, or empty; ``fastcgi``: whether that one is PHP's;
-    ``worker_mib``: MiB of one PHP worker; ``body_mib``: the largest request; ``release``: the key of the container for
-    the release steps, or empty; ``release_steps`` and ``secret_files`` as `onebox.stack.compose_service` takes them.
+    ``worker_mib``: MiB of one PHP worker; ``body_mib``: the largest request; ``volumes``: where each is mounted, by its
+    name on the host; ``release``: the key of the container for the release steps, or empty; ``release_steps`` and
+    ``secret_files`` as `onebox.stack.compose_service` takes them.
     """
     processes = []
     front: Mapping[str, Any] = {}
@@ -142,6 +149,7 @@ def model(app: App, name: str) -> dict[str, Any]:
         "fastcgi": front.get("kind") == "fastcgi",
         "worker_mib": front.get("worker_mib", DEFAULT_WORKER_MIB),
         "body_mib": _body_mib(app),
+        "volumes": {f"{name}-{volume}": path for volume, path in app.get("volumes", {}).items()},
         "release": container_key(name, "release") if app.get("release_steps") else "",
         "release_steps": [
             {"service": container_key(name, "release"), "command": command} for command in app.get("release_steps", [])
@@ -234,6 +242,21 @@ def problems(apps: Any, services: Iterable[str]) -> list[str]:
             found.append(f"{at}: this is the name of a service; give the app another")
         wrong = _keys(app, _APP_KEYS, at)
         found += wrong or _app_problems(str(name), app, list(services), domains)
+    return found or _clashes(apps)
+
+
+def _clashes(apps: Apps) -> list[str]:
+    """Two containers of one name would be one in the memory plan, and an error in Compose."""
+    found = []
+    owners: dict[str, str] = {}
+    for name, app in apps.items():
+        keys = {f"processes.{process}": container_key(name, process) for process in app["processes"]}
+        if app.get("release_steps"):
+            keys["release_steps"] = container_key(name, "release")
+        for part, key in keys.items():
+            at = f"onebox_apps.{name}.{part}"
+            if owners.setdefault(key, at) != at:
+                found.append(f"{at}: its container would be '{key}', as that of {owners[key]} is; rename one")
     return found
 
 
@@ -270,10 +293,11 @@ def _app_problems(name: str, app: App, services: list[str], domains: dict[str, s
 def _process_problems(at: str, app: App) -> list[str]:
     found = []
     fronts = []
-    for process_name, process in (app.get("processes") or {}).items():
+    for process_name, given in app.get("processes", {}).items():
         here = f"{at}.processes.{process_name}"
-        process = process or {}
-        wrong = _keys(process, _PROCESS_KEYS, here) + _keys(process.get("memory", {}), _MEMORY_KEYS, f"{here}.memory")
+        process = given or {}
+        wrong = _keys(process, _PROCESS_KEYS, here)
+        wrong = wrong or _keys(process.get("memory", {}), _MEMORY_KEYS, f"{here}.memory")
         found += wrong
         if wrong:
             continue
@@ -283,11 +307,13 @@ def _process_problems(at: str, app: App) -> list[str]:
             if not process.get("command"):
                 found.append(f"{here}.command: missing; a process that serves no requests needs one")
             continue
-        fronts.append(process_name)
+        fronts.append(str(process_name))
         if process["kind"] not in KINDS:
             found.append(f"{here}.kind: '{process['kind']}' is unknown{hint(process['kind'], KINDS)}")
-        if not 0 < process.get("port", 0) < 65536:
+        if "port" not in process:
             found.append(f"{here}.port: missing; nginx must know where the process listens, such as 9000")
+        elif process["port"] > LARGEST_PORT:
+            found.append(f"{here}.port: {process['port']} is too much; give {LARGEST_PORT} or less")
         if not process.get("health"):
             found.append(f"{here}.health: missing; give the command that fails in a container that cannot serve")
         if process["kind"] == "fastcgi" and not app.get("public_path"):
@@ -312,4 +338,6 @@ def _keys(value: Any, known: Mapping[str, type], at: str) -> list[str]:
                 kind, "true or false"
             )
             found.append(f"{at}.{key}: {name} is needed, not {content!r}")
+        elif known[key] is int and content < (least := _LEAST.get(key, 1)):
+            found.append(f"{at}.{key}: {content} is too little; give {least} or more")
     return found

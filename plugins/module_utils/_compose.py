@@ -9,7 +9,8 @@ PRIVATE to the collection. Pure: takes and returns plain dictionaries, in the sh
 from __future__ import annotations
 
 import copy
-from typing import Any, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 Json = dict[str, Any]
 
@@ -24,8 +25,8 @@ _POLICY: Json = {
     "read_only": True,
     "cap_drop": ["ALL"],
     "security_opt": ["no-new-privileges:true"],
-    # Docker 29 lowered the soft limit in containers to 1024. A Redis asks for 10032; more than 20000 is refused in guests
-    # whose own limit is lower.
+    # Docker 29 lowered the soft limit in containers to 1024. A Redis asks for 10032; more than 20000 is refused in
+    # guests whose own limit is lower.
     "ulimits": {"nofile": {"soft": 16384, "hard": 16384}},
     "logging": {"driver": "local", "options": {"max-size": "10m", "max-file": "5"}},
     "deploy": {"resources": {"limits": {"pids": 512}}},
@@ -83,6 +84,8 @@ def build(
     for key, own in services.items():
         if key not in limits:
             raise ComposeError(f"memory_mib has no limit for '{key}'")
+        if not isinstance(own, Mapping) or not own.get("image"):
+            raise ComposeError(f"'{key}' has no image in the Compose file of '{name}'")
         attached = _attach(own.get("networks", []), key, project, networks)
         shared = any(networks[network].get("external") for network in attached)
         # On a network that other stacks use too, Compose would answer to the bare key there.
@@ -122,7 +125,11 @@ def _attach(wanted: Any, key: str, project: str, networks: Mapping[str, Mapping[
         if network not in networks:
             raise ComposeError(f"'{key}' wants the network '{network}'; the stack has {', '.join(sorted(networks))}")
     return {
-        network: ({} if networks[network].get("external") else merge({"aliases": [f"{project}-{key}".replace("_", "-")]}, options or {}))
+        network: (
+            {}
+            if networks[network].get("external")
+            else merge({"aliases": [f"{project}-{key}".replace("_", "-")]}, options or {})
+        )
         for network, options in own.items()
     }
 
@@ -137,17 +144,24 @@ def _mount_secrets(wanted: list[str], key: str, name: str, known: list[str]) -> 
 def inputs(service: Mapping[str, Any], files: list[str]) -> list[str]:
     """Return which of ``files`` (paths below the service's directory) the container mounts."""
     sources = []
-    for volume in service.get("volumes", []):
-        source = volume.get("source", "") if isinstance(volume, Mapping) else str(volume).split(":", 1)[0]
+    for source in map(_source, service.get("volumes", [])):
         if source.startswith("./"):
             sources.append(source[2:].rstrip("/"))
     return [path for path in files if any(path == source or path.startswith(f"{source}/") for source in sources)]
 
 
+def _source(volume: Any) -> str:
+    return str(volume.get("source", "")) if isinstance(volume, Mapping) else str(volume).split(":")[0]
+
+
+def _target(volume: Any) -> str:
+    return str(volume["target"]) if isinstance(volume, Mapping) else str(volume).split(":")[1]
+
+
 def group_of(service: Mapping[str, Any]) -> int:
     """Return the numeric group of the container's ``user:``, 0 where none is given."""
     user = str(service.get("user", "0:0"))
-    group = user.split(":", 1)[1] if ":" in user else user
+    group = user.partition(":")[2]  # without one, the image decides
     if not group.isdigit():
         raise ComposeError(f"user: '{user}' must be given in numbers, as '999:999', so that its secrets can be its own")
     return int(group)
@@ -161,12 +175,26 @@ def limit_of(service: Mapping[str, Any]) -> int:
 def check_model(service: Mapping[str, Any], key: str, command: list[str], secrets: Mapping[str, Any]) -> Json:
     """Return a Compose model that runs ``command`` once with the service's image and files, away from its data.
 
-    No network, no named volume: a checker must not be able to touch what the running container uses.
+    No network, and memory in place of named volumes: a checker must not touch what the running container uses.
     """
-    keep = ("image", "user", "read_only", "cap_drop", "cap_add", "security_opt", "tmpfs", "ulimits", "secrets",
-            "environment", "platform")
+    keep = (
+        "image",
+        "user",
+        "read_only",
+        "cap_drop",
+        "cap_add",
+        "security_opt",
+        "tmpfs",
+        "ulimits",
+        "secrets",
+        "environment",
+        "platform",
+    )
     once = {field: service[field] for field in keep if field in service}
-    once["volumes"] = [volume for volume in service.get("volumes", []) if str(volume).startswith("./")]
+    volumes = service.get("volumes", [])
+    once["volumes"] = [volume for volume in volumes if _source(volume).startswith(("./", "../"))]
+    named = [_target(volume) for volume in volumes if not _source(volume).startswith((".", "/"))]
+    once["tmpfs"] = [*service.get("tmpfs", []), *named]
     once.update(
         entrypoint=command[:1],
         command=command[1:],

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a host is, and what on it would stand in the way of a stack.
 
-PRIVATE to the collection. Runs on the host, needs only the standard library (Python 3.9). Functions take the root of the
-file system, so that they can be tested on a recorded tree.
+PRIVATE to the collection. Runs on the host, needs only the standard library (Python 3.9). Functions take the root of
+the file system, so that they can be tested on a recorded tree.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import os
 import pathlib
 import shutil
 import subprocess
-from typing import Any, Iterator, Optional
+from collections.abc import Iterator
+from typing import Any
 
 LISTENING = "0A"
 
@@ -36,7 +37,7 @@ def free_mib(path: pathlib.Path) -> int:
     return shutil.disk_usage(path).free // 2**20
 
 
-def holder_of(port: int, root: pathlib.Path) -> Optional[str]:
+def holder_of(port: int, root: pathlib.Path) -> str | None:
     """Return the program that listens on a TCP port, as ``nginx (pid 812)``; None when nobody does."""
     inodes = set()
     for table in ("proc/net/tcp", "proc/net/tcp6"):
@@ -56,7 +57,7 @@ def holder_of(port: int, root: pathlib.Path) -> Optional[str]:
     return "a program that does not show itself"
 
 
-def container_on(port: int) -> Optional[dict[str, str]]:
+def container_on(port: int) -> dict[str, str] | None:
     """Return ``{name, project}`` of the container that publishes the port; None when there is none, or no Docker."""
     if not shutil.which("docker"):
         return None

@@ -152,8 +152,6 @@ def _hierarchy(root: Path) -> _Hierarchy | None:
         place, _dash, kind = line.partition(" - ")
         top, mount = place.split()[3:5]
         version, _source, options = kind.split()[:3]
-        if not mount.startswith("/sys/fs/cgroup"):
-            continue
         if version == "cgroup" and "memory" in options.split(","):
             found.setdefault("v1", _Hierarchy("v1", _V1, root / mount.lstrip("/"), top))
         elif version == "cgroup2":

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import pathlib
 import re
-from typing import Any, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from ansible_collections.onebox.stack.plugins.module_utils._checks import hint, near
 

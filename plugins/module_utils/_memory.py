@@ -191,7 +191,7 @@ def ideals(requests: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     Raises ValueError for input that makes no sense.
     """
     services = _services(requests)
-    return {"services": _shares(services, {service.name: service.limit_mib or service.ideal_mib for service in services})}
+    return {"services": _shares(services, {s.name: s.limit_mib or s.ideal_mib for s in services})}
 
 
 def _shares(services: Iterable[_Service], limits: Mapping[str, int]) -> dict[str, dict[str, int]]:
@@ -320,9 +320,7 @@ def _refusal(services: Sequence[_Service], host: _Host, given_mib: int) -> PlanE
         "update_order": "stop-first",
         "spare_mib": -shortfall,
         "changes": [],
-        "services": {
-            s.name: {"limit_mib": s.least_mib, "reservation_mib": s.floor_mib, "replicas": s.replicas} for s in services
-        },
+        "services": _shares(services, {service.name: service.least_mib for service in services}),
     }
     lines = [
         f"the services do not fit in memory: {shortfall} MiB are missing.",

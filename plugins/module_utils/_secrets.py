@@ -16,7 +16,7 @@ import pathlib
 import re
 import secrets
 import string
-from typing import Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 LENGTH = 32
@@ -40,7 +40,7 @@ class Store:
     def get(self, name: str) -> str:
         """Return the secret of this name, made now if there is none; ValueError for a name that cannot be a file's."""
         if not NAME.fullmatch(name):
-            raise ValueError(f"'{name}' cannot be the name of a secret: use letters, digits, '_' and '-', a letter first")
+            raise ValueError(f"'{name}' cannot be a secret's name: use letters, digits, '_' and '-', a letter first")
         with self._locked():
             known = self._load()
             if name not in known:

@@ -23,12 +23,15 @@ import secrets as random_secrets
 import shutil
 import subprocess
 import tempfile
-from typing import Any, Iterable, Iterator, Optional
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from ansible_collections.onebox.stack.plugins.module_utils._compose import DIGEST_MARK, LABEL_DIGEST, LABEL_SERVICE
 
 LOG_LINES = 15
 HIDDEN = "(hidden)\n"
+STATE = ".state.json"
+VAULT_MODE = "0440"
 
 
 class StackError(Exception):
@@ -69,7 +72,7 @@ class Command:
 
     service: str
     argv: tuple[str, ...]
-    stdin: Optional[str] = None
+    stdin: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,8 +101,8 @@ class Wanted:
     containers: dict[str, Container]
     checks: dict[str, str]
     release: tuple[Command, ...]
-    publish: Optional[Published]
-    reload: Optional[Command]
+    publish: Published | None
+    reload: Command | None
     reload_files: tuple[str, ...]
     rotate: tuple[str, ...]
     wait_seconds: int
@@ -118,6 +121,7 @@ class Result:
 class Difference:
     """How the host differs from what is wanted. ``recreate`` names containers that Compose would take for current."""
 
+    top: bool = False
     files: list[str] = dataclasses.field(default_factory=list)
     stale_files: list[str] = dataclasses.field(default_factory=list)
     secrets: list[str] = dataclasses.field(default_factory=list)
@@ -125,6 +129,7 @@ class Difference:
     recreate: list[str] = dataclasses.field(default_factory=list)
     leftover: list[str] = dataclasses.field(default_factory=list)
     up: bool = False
+    wait: bool = False
     release: bool = False
     publish: bool = False
     reload: bool = False
@@ -141,20 +146,20 @@ class Docker:
         self.directory = directory
         self.installed = shutil.which("docker") is not None
 
-    def run(self, *argv: str, stdin: Optional[str] = None) -> str:
+    def run(self, *argv: str, stdin: str | None = None) -> str:
         """Run ``docker`` with these arguments; return its standard output, raise its last words when it fails."""
         done = self.attempt(*argv, stdin=stdin)
         if done.returncode != 0:
             raise StackError(_last_words(done.stderr or done.stdout) or f"docker {argv[0]} failed ({done.returncode})")
         return done.stdout
 
-    def attempt(self, *argv: str, stdin: Optional[str] = None) -> subprocess.CompletedProcess[str]:
+    def attempt(self, *argv: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         if not self.installed:
             raise StackError("the docker client is not installed; apply the role onebox.stack.docker first")
         source: dict[str, Any] = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
-        return subprocess.run(
-            ["docker", *argv], cwd=str(self.directory), capture_output=True, text=True, check=False, **source
-        )
+        # In check mode the directory may not be there yet; what only looks does not need it.
+        where = str(self.directory) if self.directory.is_dir() else "/"
+        return subprocess.run(["docker", *argv], cwd=where, capture_output=True, text=True, check=False, **source)
 
     def containers(self, name: str) -> list[dict[str, Any]]:
         """Return ``docker inspect`` of the service's containers, stopped ones too, one-off ones not."""
@@ -202,7 +207,15 @@ class Service:
             if difference.any():
                 self._prepare(difference)
                 self._switch(difference)
-            self.result.containers = [_summary(found) for found in self.docker.containers(self.wanted.name)]
+                self.found = self.docker.containers(self.wanted.name)
+            self._write_state(
+                recreate=[],
+                release=self._release_digest(),
+                reload=self._reload_digest(),
+                published=self._published_image(),
+                guarded=self._guarded(),
+            )
+            self.result.containers = [_summary(found) for found in self.found]
         return self.result
 
     def remove(self, *, volumes: bool) -> Result:
@@ -211,22 +224,19 @@ class Service:
             found = self.docker.containers(self.wanted.name)
             ids = [container["Id"] for container in found]
             kept = self._volumes() if volumes else []
-            paths = [path for path in (self.home, self.vault) if path.exists()]
+            paths = [path for path in (self.home, self.vault) if path.is_dir()]
             self.result.actions += [f"removed container {_name(container)}" for container in found]
             self.result.actions += [f"removed volume {volume}" for volume in kept]
             self.result.actions += [f"removed {path}" for path in paths]
             if self.check_mode:
                 return self.result
-            if ids:
-                # A database gets the time that its own Compose file allows it to close its files.
-                self.docker.run("stop", *ids)
-                self.docker.run("rm", "--volumes", *ids)
+            self._remove_containers(ids)
             if kept:
                 self.docker.run("volume", "rm", *kept)
+            if paths:
+                self._write_top(self._top())
             for path in paths:
                 shutil.rmtree(path)
-            if paths:
-                self._write_top()
         return self.result
 
     # -- what must be there ------------------------------------------------------------------------------------------
@@ -269,10 +279,23 @@ class Service:
     def _content(self, path: str) -> str:
         return self.files[path].content if path in self.files else self.wanted.secrets[path].content
 
+    def _guarded(self) -> list[str]:
+        return sorted(name for name, secret in self.wanted.secrets.items() if secret.guarded)
+
+    def _top(self, *own: str) -> str:
+        """Return the stack's own Compose file, with which plain ``docker compose`` commands work in its directory.
+
+        It includes the other services, and this one when its name is given.
+        """
+        others = {path.parent.name for path in (self.stack / "services").glob("[!.]*/compose.yaml")}
+        names = sorted((others - {self.wanted.name}).union(own))
+        lines = [f"name: {self.wanted.project}", "include:", *(f"  - services/{name}/compose.yaml" for name in names)]
+        return "\n".join(lines if names else [f"name: {self.wanted.project}", "services: {}"]) + "\n"
+
     # -- what is there -----------------------------------------------------------------------------------------------
 
     def _read_state(self) -> dict[str, Any]:
-        path = self.home / ".state.json"
+        path = self.home / STATE
         state: dict[str, Any] = {}
         if path.exists():
             with contextlib.suppress(ValueError):  # a damaged record only costs a look at everything
@@ -280,8 +303,9 @@ class Service:
         return state
 
     def _write_state(self, **changes: Any) -> None:
-        self.state.update(changes)
-        _write(self.home / ".state.json", json.dumps(self.state, indent=1, sort_keys=True).encode(), mode=0o600)
+        if {**self.state, **changes} != self.state:
+            self.state.update(changes)
+            _write(self.home / STATE, json.dumps(self.state, indent=1, sort_keys=True).encode(), mode=0o600)
 
     def _look(self) -> Difference:
         difference = Difference()
@@ -294,13 +318,17 @@ class Service:
         if self.wanted.publish and self.state.get("published") != self._published_image():
             difference.publish = True
             self._say("publish the files of", self._published_image())
-        if self.wanted.reload and self.state.get("reload") != self._reload_digest():
+        altered = set(self.wanted.reload_files) & {*difference.files, *difference.secrets}
+        if self.wanted.reload and (altered or self.state.get("reload") != self._reload_digest()):
             difference.reload = True
             self._say("load the settings of", self.wanted.name)
         return difference
 
+    def _files_there(self) -> dict[str, File]:
+        return _read_tree(self.home, skip={STATE, self.wanted.publish.directory if self.wanted.publish else STATE})
+
     def _look_at_files(self, difference: Difference) -> None:
-        there = _read_tree(self.home, skip=self.wanted.publish.directory if self.wanted.publish else "")
+        there = self._files_there()
         for path, wanted in self.files.items():
             found = there.get(path)
             if found != wanted:
@@ -311,18 +339,22 @@ class Service:
             difference.stale_files.append(path)
             self._say("remove", f"{self.home}/{path}")
             self._show(path, there[path], None)
+        if _read(self.stack / "compose.yaml") != self._top(self.wanted.name):
+            difference.top = True
+            self._say("write", f"{self.stack}/compose.yaml")
 
     def _look_at_secrets(self, difference: Difference) -> None:
         for name, secret in self.wanted.secrets.items():
             path = self.vault / name
-            found = _read(path)
-            if found == secret.content and path.stat().st_gid == secret.group:
+            found = _read_file(path)
+            if found == File(secret.content, VAULT_MODE) and path.stat().st_gid == secret.group:
                 continue
-            if secret.guarded and found not in (None, secret.content) and name not in self.wanted.rotate:
+            altered = found is not None and found.content != secret.content
+            if secret.guarded and altered and name not in self.wanted.rotate:
                 raise StackError(
-                    f"{name}: the value given differs from the one in force on this host ({path}). Nothing was changed. "
-                    f"Give the value in force (it is read back into the inventory when it is missing there), or ask "
-                    f"for the change with -e onebox_rotate_secrets={name}"
+                    f"{name}: the value given differs from the one in force on this host ({path}). Nothing was "
+                    f"changed. Give the value in force (it is read back into the inventory when it is missing there), "
+                    f"or ask for the change with -e onebox_rotate_secrets={name}"
                 )
             difference.secrets.append(name)
             self._say("write", str(path))
@@ -335,7 +367,8 @@ class Service:
     def _look_at_containers(self, difference: Difference) -> None:
         changed = set(difference.files) | set(difference.secrets)
         by_key: dict[str, list[dict[str, Any]]] = {key: [] for key in self.wanted.containers}
-        for found in self.docker.containers(self.wanted.name):
+        self.found = self.docker.containers(self.wanted.name)
+        for found in self.found:
             key = found["Config"]["Labels"]["com.docker.compose.service"]
             if key in by_key:
                 by_key[key].append(found)
@@ -345,24 +378,25 @@ class Service:
         for key, found_list in by_key.items():
             wanted = self.wanted.containers[key]
             digest = self._container_digest(key)
-            if len(found_list) != wanted.replicas:
-                difference.up = True
-                self._say("start", f"{key} ({len(found_list)} of {wanted.replicas} containers there)")
-                continue
-            current = all(found["Config"]["Labels"].get(LABEL_DIGEST) == digest for found in found_list)
-            # The label says that the container is current, but what it mounts was altered on the host.
+            current = [found for found in found_list if found["Config"]["Labels"].get(LABEL_DIGEST) == digest]
+            # The label says that a container is current, but what it mounts was altered on the host.
             drifted = current and (changed & {*wanted.files, *wanted.secrets} or key in self.state.get("recreate", []))
             sick = [state for state in map(_condition, found_list) if state in ("unhealthy", "paused")]
             if drifted or sick:
                 difference.recreate.append(key)
                 self._say("recreate", f"{key} ({sick[0] if sick else 'its files were altered'})")
-            elif not current or self._hashes(found_list) != self.state.get("hashes", {}).get(key):
+            elif len(found_list) != wanted.replicas:
+                difference.up = True
+                self._say("start", f"{key} ({len(found_list)} of {wanted.replicas} containers there)")
+            elif current != found_list or self._hashes(found_list) != self.state.get("hashes", {}).get(key):
                 difference.up = True
                 self._say("recreate", f"{key} (its settings differ)")
+            elif any(_condition(found) == "starting" for found in found_list):
+                difference.wait = True  # no change: it is what is wanted, and not ready yet
             elif any(_condition(found) not in ("running", "healthy") for found in found_list):
                 difference.up = True
                 self._say("start", f"{key} ({_condition(found_list[0])})")
-        if "compose.yaml" in difference.files and not difference.up:
+        if "compose.yaml" in difference.files:
             difference.up = True
 
     @staticmethod
@@ -373,7 +407,9 @@ class Service:
         return self.wanted.containers[self.wanted.publish.service].image if self.wanted.publish else ""
 
     def _volumes(self) -> list[str]:
-        model = json.loads(self._compose("config", "--format", "json", at=self.home)) if self.home.exists() else {}
+        # Without the file, an earlier removal was cut off after the volumes.
+        there = (self.home / "compose.yaml").exists()
+        model = json.loads(self._compose("config", "--format", "json", at=self.home)) if there else {}
         names = [volume["name"] for volume in model.get("volumes", {}).values() if not volume.get("external")]
         return [name for name in names if self.docker.attempt("volume", "inspect", name).returncode == 0]
 
@@ -381,11 +417,10 @@ class Service:
 
     def _prepare(self, difference: Difference) -> None:
         # Said before it is done: a run that dies from here on is taken up by the next one.
-        pending: dict[str, Any] = {"recreate": difference.recreate}
-        if set(self.wanted.reload_files) & {*difference.files, *difference.secrets}:
-            pending["reload"] = None
-        self._write_state(**pending)
-        self.before_secrets = {name: _read(self.vault / name) for name in self.wanted.secrets}
+        before_state = dict(self.state)
+        reload = None if difference.reload else self.state.get("reload")
+        self._write_state(recreate=difference.recreate, reload=reload, guarded=self._guarded())
+        self.before_secrets = {name: _read_secret(self.vault / name) for name in difference.secrets}
         stage = self.home.with_name(f".{self.wanted.name}.new")
         shutil.rmtree(stage, ignore_errors=True)
         try:
@@ -401,11 +436,12 @@ class Service:
                 self._run_release(stage)
         except StackError:
             self._restore_secrets()
+            self._write_state(**before_state)
             raise
         finally:
             shutil.rmtree(stage, ignore_errors=True)
 
-    def _compose(self, *argv: str, at: pathlib.Path, stdin: Optional[str] = None) -> str:
+    def _compose(self, *argv: str, at: pathlib.Path, stdin: str | None = None) -> str:
         file = str(at / "compose.yaml")
         return self.docker.run("compose", "-p", self.wanted.project, "-f", file, *argv, stdin=stdin)
 
@@ -425,7 +461,9 @@ class Service:
         )
         if done.returncode != 0:
             words = _last_words(done.stdout + done.stderr, LOG_LINES)
-            raise StackError(f"{self.wanted.name}: {key} refuses its new settings; the ones in force are kept:\n{words}")
+            raise StackError(
+                f"{self.wanted.name}: {key} refuses its new settings; the ones in force are kept:\n{words}"
+            )
 
     def _run_release(self, stage: pathlib.Path) -> None:
         for step in self.wanted.release:
@@ -433,49 +471,43 @@ class Service:
                 self._compose("run", "--rm", "-T", "--no-deps", step.service, *step.argv, at=stage)
             except StackError as error:
                 raise StackError(
-                    f"{self.wanted.name}: the release step '{' '.join(step.argv)}' failed; what ran before still runs:\n"
-                    f"{error}"
+                    f"{self.wanted.name}: the release step '{' '.join(step.argv)}' failed; what ran before still "
+                    f"runs:\n{error}"
                 ) from error
 
     def _write_secrets(self, difference: Difference) -> None:
         _make_directory(self.vault, 0o700)
         for name in difference.secrets:
             secret = self.wanted.secrets[name]
-            _write(self.vault / name, secret.content.encode(), mode=0o440, group=secret.group)
+            _write(self.vault / name, secret.content.encode(), mode=int(VAULT_MODE, 8), group=secret.group)
 
     def _restore_secrets(self) -> None:
-        for name, content in self.before_secrets.items():
-            if content is None:
+        for name, before in self.before_secrets.items():
+            if before is None:
                 (self.vault / name).unlink(missing_ok=True)
             else:
-                _write(self.vault / name, content.encode(), mode=0o440, group=self.wanted.secrets[name].group)
+                _write(self.vault / name, before[0], mode=int(VAULT_MODE, 8), group=before[1])
 
     # -- the switch --------------------------------------------------------------------------------------------------
 
     def _switch(self, difference: Difference) -> None:
-        before = _read_tree(self.home, skip=self.wanted.publish.directory if self.wanted.publish else "")
+        before = self._files_there()
         before_state = dict(self.state)
-        if difference.publish:
-            self._publish()
-        self._write_files(self.files, difference.stale_files)
-        self._write_top()
+        before_public = self._public("current")
         try:
-            if difference.up or difference.recreate or difference.leftover:
+            if self.wanted.publish and difference.publish:
+                self._publish(self.wanted.publish)
+            self._write_files(self.files, difference.stale_files)
+            if difference.top:
+                self._write_top(self._top(self.wanted.name))
+            if difference.up or difference.wait or difference.recreate or difference.leftover:
                 self._up(difference.recreate, difference.leftover)
-            if self.wanted.reload and self.state.get("reload") != self._reload_digest():
+            if self.wanted.reload and difference.reload:
                 self._reload(self.wanted.reload)
         except StackError as error:
-            raise StackError(f"{error}\n{self._go_back(before, before_state)}") from error
+            raise StackError(f"{error}\n{self._go_back(before, before_state, before_public)}") from error
         for name in difference.stale_secrets:
-            (self.vault / name).unlink()
-        self._write_state(
-            recreate=[],
-            release=self._release_digest(),
-            reload=self._reload_digest(),
-            published=self._published_image(),
-            limits_mib={key: container.limit_mib for key, container in self.wanted.containers.items()},
-            guarded=sorted(name for name, secret in self.wanted.secrets.items() if secret.guarded),
-        )
+            (self.vault / name).unlink(missing_ok=True)
 
     def _write_files(self, files: dict[str, File], stale: Iterable[str]) -> None:
         for path, file in files.items():
@@ -484,18 +516,12 @@ class Service:
         for path in stale:
             (self.home / path).unlink(missing_ok=True)
 
-    def _write_top(self) -> None:
-        """Write the stack's own Compose file, with which plain ``docker compose`` commands work in its directory."""
-        names = sorted(path.parent.name for path in (self.stack / "services").glob("[!.]*/compose.yaml"))
-        lines = [f"name: {self.wanted.project}", "include:", *(f"  - services/{name}/compose.yaml" for name in names)]
-        content = "\n".join(lines if names else [f"name: {self.wanted.project}", "services: {}"]) + "\n"
-        if _read(self.stack / "compose.yaml") != content:
-            _write(self.stack / "compose.yaml", content.encode(), mode=0o644)
+    def _write_top(self, content: str) -> None:
+        _write(self.stack / "compose.yaml", content.encode(), mode=0o644)
 
     def _up(self, recreate: list[str], leftover: list[str]) -> None:
         keys = list(self.wanted.containers)
-        if leftover:
-            self.docker.run("rm", "--force", *leftover)
+        self._remove_containers(leftover)
         try:
             if recreate:
                 self.docker.run("compose", "up", "--detach", "--no-deps", "--force-recreate", *recreate)
@@ -508,51 +534,75 @@ class Service:
             key: self._hashes([one for one in found if one["Config"]["Labels"]["com.docker.compose.service"] == key])
             for key in keys
         }
-        self._write_state(hashes=hashes, recreate=[])
+        limits = {key: container.limit_mib for key, container in self.wanted.containers.items()}
+        self._write_state(hashes=hashes, limits_mib=limits, recreate=[])
+
+    def _remove_containers(self, ids: list[str]) -> None:
+        if ids:
+            # A database gets the time that its own Compose file allows it to close its files.
+            self.docker.run("stop", *ids)
+            self.docker.run("rm", "--volumes", *ids)
 
     def _reload(self, command: Command) -> None:
         stdin = self._content(command.stdin) if command.stdin else None
         try:
             self.docker.run("compose", "exec", "-T", command.service, *command.argv, stdin=stdin)
         except StackError as error:
-            raise StackError(f"{self.wanted.name}: {command.service} did not take up its new settings: {error}") from error
+            raise StackError(
+                f"{self.wanted.name}: {command.service} did not take up its new settings: {error}"
+            ) from error
         self._write_state(reload=self._reload_digest())
 
-    def _publish(self) -> None:
+    def _publish(self, publish: Published) -> None:
         """Copy the release's public files out of its image, and keep those of the release before."""
-        assert self.wanted.publish
         image = self._published_image()
-        home = self.home / self.wanted.publish.directory
+        home = self.home / publish.directory
         release = self.docker.image_id(image).split(":")[-1][:12]
         _make_directory(home, 0o755)
         if not (home / release).exists():
-            source = self.docker.run("create", image).strip()
-            try:
-                with tempfile.TemporaryDirectory(dir=str(home), prefix=".") as work:
-                    self.docker.run("cp", f"{source}:{self.wanted.publish.path}/.", f"{work}/files")
-                    os.rename(f"{work}/files", home / release)
-            finally:
-                self.docker.run("rm", "--volumes", source)
-        current = os.readlink(home / "current") if (home / "current").is_symlink() else release
+            self._copy_out(image, publish.path, home / release)
+        current = self._public("current") or release
         if current != release:
             _link(home / "previous", current)
         _link(home / "current", release)
-        kept = {release, os.readlink(home / "previous") if (home / "previous").is_symlink() else release}
+        kept = {release, self._public("previous")}
         for path in home.iterdir():
             if path.is_dir() and not path.is_symlink() and path.name not in kept:
                 shutil.rmtree(path)
 
-    def _go_back(self, before: dict[str, File], before_state: dict[str, Any]) -> str:
+    def _public(self, link: str) -> str | None:
+        """Return the release that ``current`` or ``previous`` stands for among the published files."""
+        path = self.home / self.wanted.publish.directory / link if self.wanted.publish else None
+        return os.readlink(path) if path and path.is_symlink() else None
+
+    def _copy_out(self, image: str, source: str, target: pathlib.Path) -> None:
+        # A name of its own, so that one left over by a run that was cut off is found.
+        name = f"{self.wanted.project}-{self.wanted.name}-publish"
+        self.docker.attempt("rm", "--force", "--volumes", name)
+        with tempfile.TemporaryDirectory(dir=str(target.parent), prefix=".") as work:
+            try:
+                self.docker.run("create", "--name", name, image)
+                self.docker.run("cp", f"{name}:{source}/.", f"{work}/files")
+            except StackError as error:
+                raise StackError(f"{self.wanted.name}: {source} of {image} cannot be published: {error}") from error
+            finally:
+                self.docker.attempt("rm", "--force", "--volumes", name)
+            os.rename(f"{work}/files", target)
+
+    def _go_back(self, before: dict[str, File], before_state: dict[str, Any], before_public: str | None) -> str:
         """Put the service back as it was before this run; return what became of it in a sentence."""
+        keys = before_state.get("hashes", {})
+        if not keys:
+            return f"It had not run before. Its containers are left for a look: docker compose logs, in {self.stack}."
         self._restore_secrets()
-        if "compose.yaml" not in before:
-            return f"It was not there before this run. Its containers are left for a look: docker logs, in {self.stack}."
+        if self.wanted.publish and before_public:
+            _link(self.home / self.wanted.publish.directory / "current", before_public)
         self._write_files(before, set(self.files) - set(before))
-        self.state = dict(before_state)
+        self.state = before_state
         self._write_state(reload=None)
+        wait = ["--wait", "--wait-timeout", str(self.wanted.wait_seconds)]
         try:
-            self.docker.run("compose", "up", "--detach", "--no-deps", "--wait", "--wait-timeout",
-                            str(self.wanted.wait_seconds), *before_state.get("hashes", {}))
+            self.docker.run("compose", "up", "--detach", "--no-deps", *wait, *keys)
         except StackError:
             return "Going back to the configuration before this run was tried, and failed too."
         return "The configuration before this run is in force again."
@@ -562,7 +612,7 @@ class Service:
     def _say(self, verb: str, what: str) -> None:
         self.result.actions.append(f"{verb} {what}")
 
-    def _show(self, path: str, before: Optional[File], after: Optional[File]) -> None:
+    def _show(self, path: str, before: File | None, after: File | None) -> None:
         entry = {"before_header": f"{self.home}/{path}", "after_header": f"{self.home}/{path}"}
         for side, file in (("before", before), ("after", after)):
             entry[side] = file.content if file else ""
@@ -570,14 +620,16 @@ class Service:
             entry.update(before=f"mode {before.mode}\n", after=f"mode {after.mode}\n")
         self.result.diff.append(entry)
 
-    def _show_secret(self, path: pathlib.Path, found: Optional[str]) -> None:
+    def _show_secret(self, path: pathlib.Path, found: File | None) -> None:
         before = "" if found is None else HIDDEN
         entry = {"before_header": str(path), "after_header": str(path), "before": before, "after": f"new {HIDDEN}"}
         self.result.diff.append(entry)
 
     def _why(self, compose_words: str) -> str:
         """Say which container is not well, why, and what it wrote last."""
-        sick = [one for one in self.docker.containers(self.wanted.name) if _condition(one) not in ("running", "healthy")]
+        sick = [
+            one for one in self.docker.containers(self.wanted.name) if _condition(one) not in ("running", "healthy")
+        ]
         if not sick:
             return f"{self.wanted.name}: {compose_words}"
         found = sick[0]
@@ -604,7 +656,7 @@ class Service:
         _make_directory(self.stack, 0o755)
         _make_directory(self.stack / "services", 0o755)
         _make_directory(self.stack / "secrets", 0o700)
-        with open(self.stack / ".lock", "w", encoding="utf-8") as lock:
+        with open(self.stack / ".lock", "a", encoding="utf-8") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
@@ -629,24 +681,27 @@ def _last_words(text: str, lines: int = 5) -> str:
     return "\n".join([line for line in text.splitlines() if line.strip()][-lines:]).strip()
 
 
-def _read(path: pathlib.Path) -> Optional[str]:
+def _read(path: pathlib.Path) -> str | None:
     return path.read_bytes().decode(errors="replace") if path.is_file() else None
 
 
-def _read_file(path: pathlib.Path) -> Optional[File]:
+def _read_secret(path: pathlib.Path) -> tuple[bytes, int] | None:
+    return (path.read_bytes(), path.stat().st_gid) if path.is_file() else None
+
+
+def _read_file(path: pathlib.Path) -> File | None:
     content = _read(path)
     return None if content is None else File(content, f"{path.stat().st_mode & 0o7777:04o}")
 
 
-def _read_tree(root: pathlib.Path, *, skip: str) -> dict[str, File]:
-    """Return the files below ``root`` by their relative paths, hidden ones and those below ``skip`` left out."""
+def _read_tree(root: pathlib.Path, *, skip: set[str]) -> dict[str, File]:
+    """Return the files below ``root`` by their relative paths; ``skip`` names what to leave out at the top."""
     found = {}
     for path in sorted(root.rglob("*")) if root.is_dir() else []:
         relative = path.relative_to(root)
-        if relative.parts[0] != skip and not any(part.startswith(".") for part in relative.parts):
-            file = _read_file(path)
-            if file:
-                found[str(relative)] = file
+        file = None if relative.parts[0] in skip else _read_file(path)
+        if file:
+            found[str(relative)] = file
     return found
 
 
@@ -659,18 +714,16 @@ def _make_directory(path: pathlib.Path, mode: int) -> None:
 def _write(path: pathlib.Path, content: bytes, *, mode: int, group: int = 0) -> None:
     """Write the file whole or not at all: another program sees the old content or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=str(path.parent), prefix=".")
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.chown(temporary, 0 if os.geteuid() == 0 else -1, group if os.geteuid() == 0 else -1)
-        os.chmod(temporary, mode)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    # Always the same name, so that what a run that was cut off left there is replaced by the next one.
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.unlink(missing_ok=True)
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.chown(temporary, 0 if os.geteuid() == 0 else -1, group if os.geteuid() == 0 else -1)
+    temporary.chmod(mode)
+    os.replace(temporary, path)
 
 
 def _link(path: pathlib.Path, target: str) -> None:

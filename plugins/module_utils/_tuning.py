@@ -67,13 +67,18 @@ def tuning(memory_mib: int, engine: str, **facts: Any) -> Settings:
 def floor_mib(engine: str, **facts: Any) -> int:
     """Return the smallest multiple of 8 MiB with which the engine's settings are of use. Facts as in `tuning`."""
     known = _facts(engine, facts)
-    for limit in range(LIMIT_STEP_MIB, LARGEST_LIMIT_MIB + 1, LIMIT_STEP_MIB):
+    too_small, enough = 0, LARGEST_LIMIT_MIB // LIMIT_STEP_MIB + 1
+    while enough - too_small > 1:
+        middle = (too_small + enough) // 2
         try:
-            _ENGINES[engine].settings(limit, **known)
+            _ENGINES[engine].settings(middle * LIMIT_STEP_MIB, **known)
         except _TooSmallError:
-            continue
-        return limit
-    raise ValueError(f"{engine}: no limit up to {LARGEST_LIMIT_MIB} MiB is enough for {facts}")
+            too_small = middle
+        else:
+            enough = middle
+    if enough * LIMIT_STEP_MIB > LARGEST_LIMIT_MIB:
+        raise ValueError(f"{engine}: no limit up to {LARGEST_LIMIT_MIB} MiB is enough for {facts}")
+    return enough * LIMIT_STEP_MIB
 
 
 def worst_case_mib(engine: str, settings: Settings, **facts: Any) -> int:

@@ -7,27 +7,28 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import docker
 
-from lab import engine, images, network, packages, registry, state
+from lab import apt_repository, catalogue, engine, images, network, packages, registry, state
 from lab.images import Workshop
 from lab.progress import Progress
-from lab.settings import LABEL, LOCAL_REGISTRY, STATE_DIRECTORY
-from lab.vps import Options, Vps
+from lab.settings import APT_REPOSITORY_URL, LABEL, LOCAL_REGISTRY, STATE_DIRECTORY
+from lab.vps import Options, Vps, check_name
 
 
-def up(progress: Progress | None = None) -> Workshop:
-    """Have an engine, the registry and every image in it; quick when they are there already."""
-    progress = progress or Progress()
+@contextmanager
+def _workshop(progress: Progress) -> Iterator[Workshop]:
+    """Have an engine and the registry, and keep other lab commands waiting."""
     with state.lock(progress):
         client = engine.ensure(progress)
-        workshop = Workshop(client, progress)
         network.ensure(client)
+        workshop = Workshop(client, progress)
         _ensure_registry(workshop)
-        workshop.ensure(image.name for image in workshop.images.values() if not image.lazy)
-    return workshop
+        yield workshop
 
 
 def _ensure_registry(workshop: Workshop) -> None:
@@ -36,22 +37,36 @@ def _ensure_registry(workshop: Workshop) -> None:
         return
     # A registry that has just started may have been given a damaged or partial cache.
     with workshop.progress.step("registry") as step:
-        step.result = "started"
-        damaged = registry.damaged_blob(workshop.all_stored(), tell=lambda name: setattr(step, "latest", f"checking {name}"))
-        if damaged:
-            registry.forget(workshop.client)
-            registry.ensure(workshop.client, image_id)
-            step.result = f"started empty, since its cache was damaged ({damaged})"
+        step.result = f"started, {LOCAL_REGISTRY}"
+        for image, stored in workshop.all_stored():
+            step.latest = f"checking {image.name}"
+            if not all(registry.blob_is_whole(image.repository, digest) for digest in stored.blobs):
+                registry.forget(workshop.client)
+                registry.ensure(workshop.client, image_id)
+                step.result += f", emptied, since its cache was damaged ({image.name})"
+                break
+
+
+def up(progress: Progress | None = None) -> None:
+    """Have an engine, the registry and every image in it that is not lazy; quick when they are there already."""
+    with _workshop(progress or Progress()) as workshop:
+        workshop.ensure(_eager(workshop))
+
+
+def _eager(workshop: Workshop) -> list[str]:
+    return [image.name for image in workshop.images.values() if not image.lazy]
 
 
 def create(name: str, options: Options | None = None, progress: Progress | None = None) -> Vps:
-    """Return a VPS that runs and answers, made when it does not exist."""
+    """Return a VPS that runs and answers, made when it does not exist; what it may pull is in the registry."""
+    check_name(name)
     progress = progress or Progress()
     options = options or Options()
-    workshop = up(progress)
+    with _workshop(progress) as workshop:
+        image = f"onebox-lab/vps:{options.distro}"
+        workshop.ensure([*_eager(workshop), image])
+        workshop.local(image)
     vps = Vps(workshop.client, name)
-    with state.lock(progress):
-        image = workshop.local(f"onebox-lab/vps:{options.distro}")
     vps.create(image, options, progress)
     return vps
 
@@ -63,12 +78,20 @@ def destroy(name: str) -> None:
         Vps(client, name).destroy()
 
 
-def build(directory: Path, tag: str, progress: Progress | None = None) -> tuple[str, str]:
-    """Build a Dockerfile's directory and push it; return the name by which every VPS pulls it, and its digest."""
-    progress = progress or Progress()
-    workshop = up(progress)
-    with state.lock(progress):
-        return workshop.build(directory, tag)
+def build(
+    directory: Path, tag: str, arguments: Mapping[str, str] | None = None, progress: Progress | None = None
+) -> str:
+    """Build a Dockerfile's directory and push it; return the name with its digest by which every VPS pulls it."""
+    with _workshop(progress or Progress()) as workshop:
+        return workshop.build(directory, tag, arguments or {})
+
+
+def serve_apt_repository(progress: Progress | None = None) -> str:
+    """Serve the apt repository that stands for Docker's own; return its URL, which VPSes resolve."""
+    with _workshop(progress or Progress()) as workshop:
+        workshop.ensure([catalogue.APT_REPOSITORY_IMAGE])
+        apt_repository.ensure(workshop.client, workshop.local(catalogue.APT_REPOSITORY_IMAGE))
+    return APT_REPOSITORY_URL
 
 
 def status() -> list[str]:
@@ -83,14 +106,18 @@ def status() -> list[str]:
     lines.append(f"registry: {LOCAL_REGISTRY}")
     workshop = Workshop(client, Progress())
     for image in workshop.images.values():
-        lines.append(f"image {image.name}: {workshop.describe(image)}")
+        if image.name != catalogue.REGISTRY_IMAGE:
+            lines.append(f"image {image.name}: {workshop.describe(image)}")
     for container in client.containers.list(all=True, filters={"label": f"{LABEL}=vps"}):
         lines.append(f"VPS {container.name.removeprefix(f'{LABEL}-vps-')}: {container.status}")
     return lines
 
 
 def clean(everything: bool = False, progress: Progress | None = None) -> None:
-    """Remove the lab's containers, volumes and networks; with everything also its images, its cache, and the engine if it started one."""
+    """Remove the lab's containers, volumes and networks.
+
+    With everything, also its images, its cache, the engine if it started one, and the packages that it installed.
+    """
     progress = progress or Progress()
     client = engine.connect()
     if client is not None:
@@ -122,10 +149,8 @@ def _remove_objects(client: docker.DockerClient, keep_cache: bool) -> None:
 
 
 def _remove_images(client: docker.DockerClient) -> None:
-    """Remove what the lab made, its registry's names, and what it pulled: newest first, since a base cannot go before what is built from it."""
-    made = client.images.list(filters={"label": LABEL})
-    for image in sorted(made, key=lambda image: image.attrs["Created"], reverse=True):
-        client.images.remove(image.id, force=True)
+    """Remove what the lab made and pulled, and its registry's names."""
+    Workshop(client, Progress()).remove_images(lambda tags: True)
     tags = [tag for image in client.images.list() for tag in image.tags if tag.startswith(f"{LOCAL_REGISTRY}/")]
     for name in [*tags, *images.PULLED.read()]:
         client.images.remove(name)

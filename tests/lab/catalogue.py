@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 import re
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.settings import IMAGES_DIRECTORY, LabError, LOCAL_REGISTRY
+from lab.settings import IMAGES_DIRECTORY, LOCAL_REGISTRY
 
 # Part of every key: raise it when the code that makes images changes what comes out.
 RECIPE = 1
@@ -24,12 +24,12 @@ APT_REPOSITORY_IMAGE = "onebox-lab/apt-repository:1"
 
 @dataclass(frozen=True)
 class Image:
-    """One row of the table: made from `directory` (a build context) or from Debian's `suite` (a base)."""
+    """One row of the table: a base made from Debian's `suite`, or an image built in `directory`."""
 
     name: str
-    directory: str | None = None
+    suite: str = ""
+    directory: str = ""
     dockerfile: str = "Dockerfile"
-    suite: str | None = None
     # Docker Hub has an image of this name, which is better than ours.
     upstream: bool = False
     # Made when first asked for, not by `up`.
@@ -52,15 +52,29 @@ class Image:
 
     @property
     def context(self) -> Path:
-        if self.directory is None:
-            raise LabError(f"{self.name} has no build context")
         return IMAGES_DIRECTORY / self.directory
+
+    @property
+    def bases(self) -> list[str]:
+        return [] if self.suite else bases((self.context / self.dockerfile).read_text())
 
 
 def load(path: Path = IMAGES_DIRECTORY / "images.toml") -> dict[str, Image]:
-    """Return the table by name, in the order of making: a base before what is built from it."""
+    """Return the table by name, a base before what is built from it."""
     rows = tomllib.loads(path.read_text())["image"]
     return {row["name"]: Image(**row) for row in rows}
+
+
+def with_bases(names: Iterable[str], images: Mapping[str, Image]) -> list[Image]:
+    """Return these images and all that they are built from, in the order of the table."""
+    wanted: set[str] = set()
+    pending = list(names)
+    while pending:
+        name = pending.pop()
+        if name in images and name not in wanted:
+            wanted.add(name)
+            pending.extend(images[name].bases)
+    return [image for image in images.values() if image.name in wanted]
 
 
 def bases(dockerfile: str) -> list[str]:
@@ -74,9 +88,15 @@ def bases(dockerfile: str) -> list[str]:
     return found
 
 
-def build_key(context: Path, dockerfile: str, identity: Callable[[str], str]) -> str:
-    """Return the hash of a build context, the name of its Dockerfile, and the identities of the images that it is built from."""
-    digest = hashlib.sha256(f"{RECIPE} {dockerfile}\n".encode())
+def build_key(
+    context: Path, dockerfile: str, identity: Callable[[str], str], arguments: Mapping[str, str] | None = None
+) -> str:
+    """Return the hash of all that a build depends on.
+
+    That is the files of its context and which of them are executable, the name of its Dockerfile, its build arguments,
+    and the identities of the images that it is built from.
+    """
+    digest = hashlib.sha256(f"{RECIPE} {dockerfile} {sorted((arguments or {}).items())}\n".encode())
     for base in bases((context / dockerfile).read_text()):
         digest.update(f"{base} {identity(base)}\n".encode())
     for path in sorted(path for path in context.rglob("*") if path.is_file()):

@@ -9,6 +9,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import docker
+import requests
+
 from lab import api
 from lab.progress import Progress
 from lab.settings import LabError
@@ -20,14 +23,15 @@ def main(arguments: list[str] | None = None) -> int:
     progress = Progress()
     try:
         options.run(options, progress)
-    except LabError as error:
+    except (LabError, docker.errors.DockerException, requests.exceptions.RequestException) as error:
         progress.line(f"error: {error}")
         return 1
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m lab", description="The test lab: an engine, a registry with every image, and VPSes.")
+    description = "The test lab: an engine, a registry with every image, and VPSes."
+    parser = argparse.ArgumentParser(prog="python -m lab", description=description)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
     up = commands.add_parser("up", help="have an engine, the registry and all images")
@@ -40,10 +44,10 @@ def _parser() -> argparse.ArgumentParser:
     create.add_argument("--memory-mib", type=int, default=Options.memory_mib, metavar="N")
     create.add_argument("--cpus", type=int, default=Options.cpus, metavar="N")
     create.add_argument(
-        "--publish", action="append", default=[], metavar="[HOSTPORT:]PORT", help="a port to reach on 127.0.0.1 (22 always is)"
+        "--publish", action="append", default=[], metavar="[HOSTPORT:]PORT", help="open a port on 127.0.0.1, as 22 is"
     )
     create.add_argument("--inventory", type=Path, metavar="FILE", help="write an Ansible inventory here")
-    create.add_argument("--docker-apt", action="store_true", help="let the inventory name the lab's own apt repository for Docker")
+    create.add_argument("--docker-apt", action="store_true", help="install Docker from the lab's apt repository")
     create.set_defaults(run=_create)
     destroy = vps.add_parser("destroy", help="remove a VPS and its disk")
     destroy.add_argument("name", metavar="NAME")
@@ -52,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     build = commands.add_parser("build", help="build a directory with a Dockerfile, for VPSes to pull")
     build.add_argument("directory", type=Path, metavar="DIR")
     build.add_argument("tag", metavar="NAME:TAG")
+    build.add_argument("--build-arg", action="append", default=[], metavar="NAME=VALUE")
     build.set_defaults(run=_build)
 
     apt_repository = commands.add_parser("apt-repo", help="serve the lab's own apt repository, laid out like Docker's")
@@ -61,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     status.set_defaults(run=_status)
 
     clean = commands.add_parser("clean", help="remove containers, volumes and networks")
-    clean.add_argument("--all", action="store_true", help="also images, the cache, and the engine if the lab started it")
+    clean.add_argument("--all", action="store_true", help="also images, the cache, and what the lab installed")
     clean.set_defaults(run=_clean)
     return parser
 
@@ -88,12 +93,12 @@ def _destroy(options: argparse.Namespace, progress: Progress) -> None:
 
 
 def _build(options: argparse.Namespace, progress: Progress) -> None:
-    name, digest = api.build(options.directory, options.tag, progress)
-    print(f"{name}@{digest}")
+    arguments = dict(text.partition("=")[::2] for text in options.build_arg)
+    print(api.build(options.directory, options.tag, arguments, progress))
 
 
 def _apt_repository(options: argparse.Namespace, progress: Progress) -> None:
-    api.serve_apt_repository(progress)
+    print(api.serve_apt_repository(progress))
 
 
 def _status(options: argparse.Namespace, progress: Progress) -> None:

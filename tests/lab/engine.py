@@ -18,7 +18,7 @@ import requests
 
 from lab import packages
 from lab.progress import Progress
-from lab.settings import ENGINE_DATA_DIRECTORY, LabError, STATE_DIRECTORY
+from lab.settings import BRIDGE, ENGINE_DATA_DIRECTORY, STATE_DIRECTORY, LabError
 
 # A build or a push may be silent for minutes on a slow network.
 API_TIMEOUT_SECONDS = 900
@@ -26,6 +26,7 @@ START_TIMEOUT_SECONDS = 30
 STOP_TIMEOUT_SECONDS = 60
 
 PID_FILE = STATE_DIRECTORY / "dockerd.pid"
+RUNTIME_DIRECTORIES = (Path("/run/docker"), Path("/run/containerd"))
 LOG_FILE = STATE_DIRECTORY / "dockerd.log"
 
 
@@ -58,23 +59,23 @@ def ensure(progress: Progress) -> docker.DockerClient:
 
 def started_here() -> bool:
     """Whether the lab started the engine that runs now."""
-    pid = _pid()
-    return pid is not None and Path(f"/proc/{pid}/exe").exists()
+    return _pid() is not None
 
 
 def stop() -> None:
     """Stop the engine that the lab started and delete what it leaves behind."""
     pid = _pid()
-    if pid is not None and started_here():
+    if pid is not None:
         os.kill(pid, signal.SIGTERM)
         deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
-        while started_here():
+        while _pid() is not None:
             if time.monotonic() > deadline:
                 raise LabError(f"dockerd (process {pid}) did not stop in {STOP_TIMEOUT_SECONDS} s; see {LOG_FILE}")
             time.sleep(0.1)
-    PID_FILE.unlink(missing_ok=True)
-    shutil.rmtree(ENGINE_DATA_DIRECTORY, ignore_errors=True)
-    _remove_firewall_rules()
+    if ENGINE_DATA_DIRECTORY.exists() and connect() is None:
+        for directory in (ENGINE_DATA_DIRECTORY, *RUNTIME_DIRECTORIES):
+            shutil.rmtree(directory, ignore_errors=True)
+        _remove_firewall_rules()
 
 
 def _refuse_where_the_engine_is_someone_elses() -> None:
@@ -107,15 +108,18 @@ def _start() -> docker.DockerClient:
 
 
 def _pid() -> int | None:
+    """Return the process id of the lab's dockerd while it runs: after a reboot the number may be anybody's."""
     try:
-        return int(PID_FILE.read_text())
+        pid = int(PID_FILE.read_text())
+        return pid if Path(f"/proc/{pid}/exe").readlink().name == "dockerd" else None
     except (OSError, ValueError):
         return None
 
 
 def _remove_firewall_rules() -> None:
-    """dockerd leaves its bridge and its rules when it stops: drop them and keep everybody else's."""
-    subprocess.run(["ip", "link", "delete", "docker0"], check=False, stderr=subprocess.DEVNULL)
+    """dockerd leaves its bridges and its rules when it stops: drop them and keep everybody else's."""
+    for bridge in ("docker0", BRIDGE):
+        subprocess.run(["ip", "link", "delete", bridge], check=False, stderr=subprocess.DEVNULL)
     for family in ("iptables", "ip6tables"):
         if shutil.which(f"{family}-save") is None:
             continue
@@ -124,6 +128,7 @@ def _remove_firewall_rules() -> None:
 
 
 def rules_without_docker(rules: str) -> str:
-    """Return what iptables-save printed less Docker's chains and rules, and with its FORWARD policy undone."""
-    kept = [line for line in rules.splitlines() if "DOCKER" not in line and "docker0" not in line]
+    """Return what iptables-save printed without the rules of Docker and the lab, and with FORWARD's policy undone."""
+    theirs = ("DOCKER", "docker0", BRIDGE)
+    kept = [line for line in rules.splitlines() if not any(name in line for name in theirs)]
     return "".join(line.replace(":FORWARD DROP", ":FORWARD ACCEPT") + "\n" for line in kept)

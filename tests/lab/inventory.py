@@ -10,6 +10,9 @@ from typing import Any
 
 from lab.settings import APT_REPOSITORY_URL, REGISTRY
 
+# A VPS comes and goes with its host keys: nothing is to be remembered of them.
+SSH_OPTIONS = "-o IdentitiesOnly=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR"
+
 
 def inventory(
     name: str, container: str, ports: dict[int, int], ipv4: str, ipv6: str, key_file: str, docker_apt: bool
@@ -19,15 +22,15 @@ def inventory(
     `ports` maps a port of the VPS to the one of 127.0.0.1 that leads to it. With `docker_apt`, Docker comes from
     the lab's own apt repository, which is laid out like Docker's; without, from the distribution.
     """
-    docker = {"docker_source": "docker", "docker_apt_url": APT_REPOSITORY_URL} if docker_apt else {"docker_source": "distro"}
+    source = {"docker_source": "docker", "docker_apt_url": APT_REPOSITORY_URL}
     host = {
         "ansible_host": "127.0.0.1",
         "ansible_port": ports[22],
         "ansible_user": "root",
         "ansible_ssh_private_key_file": key_file,
-        "ansible_ssh_common_args": "-o IdentitiesOnly=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR",
+        "ansible_ssh_common_args": SSH_OPTIONS,
         "ansible_python_interpreter": "/usr/bin/python3",
-        **docker,
+        **(source if docker_apt else {"docker_source": "distro"}),
         "docker_registry_mirrors": [f"http://{REGISTRY}"],
         "docker_insecure_registries": [REGISTRY],
         "lab_container": container,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import docker
 
-from lab.settings import LABEL, NETWORK, NETWORK_IPV4, NETWORK_IPV6
+from lab.settings import BRIDGE, LABEL, NETWORK, NETWORK_IPV4, NETWORK_IPV6
 
 
 def ensure(client: docker.DockerClient) -> None:
@@ -22,4 +22,6 @@ def ensure(client: docker.DockerClient) -> None:
             enable_ipv6=True,
             ipam=docker.types.IPAMConfig(pool_configs=pools),
             labels={LABEL: "network"},
+            # A name that does not change: an engine that lost its data finds the bridge that it left behind.
+            options={"com.docker.network.bridge.name": BRIDGE},
         )

@@ -20,7 +20,7 @@ INSTALLED = state.NameList("installed-packages.txt")
 def install(names: list[str], progress: Progress) -> None:
     """Install Debian packages without their recommendations, and remember which ones that brought."""
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        raise LabError(f"The lab needs {' and '.join(names)}, which it can install on Debian as root only: install it and try again")
+        raise LabError(f"The lab needs {' and '.join(names)}: install it, or run the lab as root on Debian")
     with progress.step(f"packages {' '.join(names)}") as step:
         before = _present()
         _apt_get("update")

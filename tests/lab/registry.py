@@ -6,10 +6,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import shutil
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,13 +17,23 @@ import docker
 import requests
 
 from lab import engine
-from lab.settings import KEY_LABEL, LABEL, LabError, LOCAL_REGISTRY, LOCAL_REGISTRY_PORT, NETWORK, REGISTRY, STATE_DIRECTORY
+from lab.settings import (
+    KEY_LABEL,
+    LABEL,
+    LOCAL_REGISTRY,
+    LOCAL_REGISTRY_PORT,
+    NETWORK,
+    REGISTRY,
+    STATE_DIRECTORY,
+    LabError,
+)
 
 CONTAINER = "onebox-lab-registry"
 VOLUME = "onebox-lab-registry"
 DIRECTORY = STATE_DIRECTORY / "registry"
 PORT = int(REGISTRY.rpartition(":")[2])
 START_TIMEOUT_SECONDS = 15
+TIMEOUT_SECONDS = 60
 
 MANIFEST_TYPES = ", ".join(
     [
@@ -37,7 +47,7 @@ MANIFEST_TYPES = ", ".join(
 
 @dataclass(frozen=True)
 class Stored:
-    """An image in the registry. `key` is what the lab made it from, None for an upstream image; `size` is in bytes, compressed."""
+    """An image in the registry. `key` is None for an upstream image; `size` is in bytes, compressed."""
 
     digest: str
     config_digest: str
@@ -76,10 +86,8 @@ def ensure(client: docker.DockerClient, image_id: str) -> bool:
 
 def forget(client: docker.DockerClient) -> None:
     """Remove the registry with all that it stores."""
-    try:
+    with contextlib.suppress(docker.errors.NotFound):
         client.containers.get(CONTAINER).remove(force=True)
-    except docker.errors.NotFound:
-        pass
     if engine.started_here():
         shutil.rmtree(DIRECTORY, ignore_errors=True)
     else:
@@ -87,7 +95,7 @@ def forget(client: docker.DockerClient) -> None:
 
 
 def _storage(client: docker.DockerClient) -> str:
-    """Where blobs are kept: in the cache directory when the engine and its volumes go with this machine, else in a volume."""
+    """Return where blobs are kept: in the cache when the engine is the lab's own and may go, else in a volume."""
     if engine.started_here():
         DIRECTORY.mkdir(parents=True, exist_ok=True)
         return str(DIRECTORY)
@@ -102,7 +110,8 @@ def _wait(container: Any) -> None:
                 return
         except requests.exceptions.RequestException:
             time.sleep(0.05)
-    raise LabError(f"The registry does not answer on {LOCAL_REGISTRY}. Its last log lines:\n{container.logs(tail=10).decode()}")
+    log = container.logs(tail=10).decode(errors="replace")
+    raise LabError(f"The registry does not answer on {LOCAL_REGISTRY}. Its last log lines:\n{log}")
 
 
 def stored(repository: str, tag: str, architecture: str) -> Stored | None:
@@ -138,19 +147,8 @@ def _of_architecture(index: dict[str, Any], architecture: str) -> str | None:
     return None
 
 
-def damaged_blob(repositories: dict[str, Stored], tell: Callable[[str], None]) -> str | None:
-    """Read everything that is stored under these repositories; return the digest of the first blob that is not what its name says."""
-    checked: set[str] = set()
-    for repository, image in repositories.items():
-        tell(repository)
-        for digest in image.blobs:
-            if digest not in checked and not _blob_is_whole(repository, digest):
-                return digest
-            checked.add(digest)
-    return None
-
-
-def _blob_is_whole(repository: str, digest: str) -> bool:
+def blob_is_whole(repository: str, digest: str) -> bool:
+    """Whether a blob is there and is what its name says."""
     content = hashlib.sha256()
     try:
         with _get(f"{repository}/blobs/{digest}", stream=True) as answer:
@@ -172,4 +170,5 @@ def _get(path: str, stream: bool = False) -> requests.Response:
     with requests.Session() as session:
         # No proxy of the environment is between us and our own container.
         session.trust_env = False
-        return session.get(f"http://{LOCAL_REGISTRY}/v2/{path}", headers={"Accept": MANIFEST_TYPES}, stream=stream, timeout=60)
+        url = f"http://{LOCAL_REGISTRY}/v2/{path}"
+        return session.get(url, headers={"Accept": MANIFEST_TYPES}, stream=stream, timeout=TIMEOUT_SECONDS)

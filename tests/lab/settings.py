@@ -15,7 +15,8 @@ LABEL = "onebox-lab"
 KEY_LABEL = "onebox-lab.key"
 
 NETWORK = "onebox-lab"
-# From the block for benchmarks (RFC 2544): neither a LAN nor one of Docker's own pools, so that no network inside a VPS overlaps it.
+BRIDGE = "onebox-lab"
+# From the block for benchmarks (RFC 2544): no LAN and none of Docker's pools, so no network inside a VPS overlaps it.
 NETWORK_IPV4 = "198.18.77.0/24"
 NETWORK_IPV6 = "fdac:1ab0:77::/64"
 

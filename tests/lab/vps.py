@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
@@ -23,7 +24,7 @@ import yaml
 from lab import packages
 from lab.inventory import inventory
 from lab.progress import Progress
-from lab.settings import LABEL, LabError, NETWORK, STATE_DIRECTORY
+from lab.settings import LABEL, NETWORK, STATE_DIRECTORY, LabError
 
 DISTROS = ("debian13", "debian12")
 NAME_PATTERN = re.compile(r"[a-z]([a-z0-9-]{0,30}[a-z0-9])?")
@@ -61,16 +62,19 @@ def parse_publish(text: str) -> tuple[int, int]:
     return int(port), int(host or 0)
 
 
+def check_name(name: str) -> None:
+    """Raise LabError when this cannot be the name of a VPS, which is its host name too."""
+    if not NAME_PATTERN.fullmatch(name):
+        raise LabError(f"{name!r} is not a name for a VPS: lower-case letters, digits and dashes, at most 32")
+
+
 class Vps:
     """One VPS. Its methods need it to exist; make it with create()."""
 
     def __init__(self, client: docker.DockerClient, name: str) -> None:
-        if not NAME_PATTERN.fullmatch(name):
-            raise LabError(f"{name!r} is not a name for a VPS: lower-case letters, digits and dashes, at most 32")
         self.client = client
         self.name = name
         self.container_name = f"{LABEL}-vps-{name}"
-        self.volume_name = f"{self.container_name}-docker"
 
     def exists(self) -> bool:
         try:
@@ -111,14 +115,8 @@ class Vps:
 
     def destroy(self) -> None:
         """Remove the VPS and its disk; one that does not exist is fine."""
-        try:
+        with contextlib.suppress(docker.errors.NotFound):
             self.client.containers.get(self.container_name).remove(force=True, v=True)
-        except docker.errors.NotFound:
-            pass
-        try:
-            self.client.volumes.get(self.volume_name).remove()
-        except docker.errors.NotFound:
-            pass
 
     def inventory(self, docker_apt: bool = False) -> dict[str, Any]:
         return inventory(self.name, self.container_name, self.ports, self.ipv4, self.ipv6, str(KEY_FILE), docker_apt)
@@ -137,6 +135,8 @@ class Vps:
                 self._create(image, options)
                 step.result = f"{options.distro}, {options.memory_mib} MiB, {options.cpus} CPUs, ports {self.ports}"
             container = self._container()
+            # Each time, since the key may be another than when the VPS was made.
+            container.put_archive("/root", _authorized_keys())
             if container.status != "running":
                 container.start()
             self._wait(progress)
@@ -144,14 +144,10 @@ class Vps:
     def _create(self, image: str, options: Options) -> None:
         api = self.client.api
         publish = {port: host or _free_port() for port, host in {22: 0, **options.publish}.items()}
-        self.client.volumes.create(self.volume_name, labels={LABEL: "vps"})
         host_config = api.create_host_config(
-            # --privileged needs CAP_SYS_RESOURCE, which machines that are containers or small VMs lack; the VPS does not.
             cap_add=["ALL"],
-            cap_drop=["SYS_RESOURCE"],
+            cap_drop=self._missing_capabilities(),
             security_opt=["seccomp=unconfined", "apparmor=unconfined"],
-            # One volume, since an engine cannot put overlayfs on overlayfs.
-            binds={self.volume_name: {"bind": "/var/lib/docker", "mode": "rw"}},
             tmpfs={"/run": "exec", "/run/lock": "", "/tmp": "exec"},
             mem_limit=options.memory_mib * 2**20,
             memswap_limit=options.memory_mib * 2**20,
@@ -171,7 +167,11 @@ class Vps:
             host_config=host_config,
             networking_config=api.create_networking_config({NETWORK: api.create_endpoint_config(aliases=[self.name])}),
         )
-        self._container().put_archive("/root", _authorized_keys())
+
+    def _missing_capabilities(self) -> list[str]:
+        """Return what this machine may lack, which an engine before 23.0 asks for all the same when told ALL."""
+        version = tuple(map(int, self.client.version()["ApiVersion"].split(".")))
+        return ["SYS_RESOURCE"] if version < (1, 42) else []
 
     def _refuse_other_options(self, options: Options) -> None:
         if self._container().labels[OPTIONS_LABEL] != _fingerprint(options):
@@ -190,7 +190,7 @@ class Vps:
                 break
             time.sleep(0.1)
         else:
-            raise LabError(f"VPS {self.name} did not come up in {BOOT_TIMEOUT_SECONDS} s (systemd says: {state or 'nothing'})")
+            raise LabError(f"VPS {self.name} did not come up in {BOOT_TIMEOUT_SECONDS} s: systemd says {state!r}")
         if state == "degraded":
             failed = self.exec("systemctl", "list-units", "--failed", "--plain", "--no-legend").stdout.split()[0::5]
             progress.line(f"VPS {self.name} is up with failed units: {' '.join(failed)}")

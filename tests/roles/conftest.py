@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What tests of roles get: each role's directory, and its variables and templates as Ansible's templar computes them."""
+"""What tests of roles get: each role's directory, and its variables and templates as Ansible computes them."""
 
 from __future__ import annotations
 

@@ -4,13 +4,14 @@
 """A docker client with Compose, in memory, that answers the commands of ``_stack`` and knows no others.
 
 A container sees (``seen``) the files that it mounted when it was started, not what replaces them on the host later. It
-has taken up (``loaded``) the files of the directories that it mounts as they were then, or when a command was run in it.
-One that mounts the word ``broken`` never becomes healthy, one with ``crash`` ends; checkers and commands that come
+has taken up (``loaded``) the files in the directories that it mounts as they were then, or when a command last ran in
+it. One that mounts the word ``broken`` never becomes healthy, one with ``crash`` ends; checkers and commands that come
 across ``refused`` fail.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import pathlib
@@ -22,10 +23,9 @@ import yaml
 from ansible_collections.onebox.stack.plugins.module_utils import _stack
 
 Found = dict[str, Any]
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """What the client writes to its standard error before it ends with 1."""
 
 
@@ -43,6 +43,7 @@ class Engine:
         self.ran: list[str] = []
         self.public: dict[str, dict[str, str]] = {}
         self.failing: dict[str, str] = {}
+        self.signals: dict[int, type[BaseException]] = {}
         self.born = 0
 
     def client(self, project: str, directory: pathlib.Path) -> _stack.Docker:
@@ -50,7 +51,7 @@ class Engine:
         assert directory == self.stack
         return _Client(self, project, directory)
 
-    # -- what a test looks at, and does by hand --------------------------------------------------------------------------
+    # -- what a test looks at, and does by hand ----------------------------------------------------------------------
 
     def of(self, key: str) -> list[Found]:
         """Return the containers of a key of the Compose file, in the order of their numbers."""
@@ -75,18 +76,21 @@ class Engine:
         for one in self.of(key):
             one["State"].update(state)
 
-    # -- the client --------------------------------------------------------------------------------------------------------
+    # -- the client --------------------------------------------------------------------------------------------------
 
     def answer(self, argv: tuple[str, ...], stdin: str | None) -> subprocess.CompletedProcess[str]:
         line = " ".join(argv)
+        signal = self.signals.pop(len(self.calls), None)
         self.calls.append(line)
+        if signal:
+            raise signal
         self.step(f"docker {line}")
         try:
             for words, error in self.failing.items():
                 if words in line:
-                    raise Refused(error)
+                    raise RefusedError(error)
             output = self._run(list(argv), stdin)
-        except Refused as error:
+        except RefusedError as error:
             done = subprocess.CompletedProcess(argv, 1, "", str(error))
         else:
             done = subprocess.CompletedProcess(argv, 0, output, "")
@@ -99,7 +103,7 @@ class Engine:
             case ["inspect", *ids]:
                 return json.dumps([{name: self.made[id_][name] for name in _SHOWN} for id_ in ids])
             case ["image", "inspect", "--format", "{{.Id}}", image]:
-                return _known(self.images, image, f"Error: No such image: {image}") + "\n"
+                return f"{_known(self.images, image, f'Error: No such image: {image}')}\n"
             case ["pull", "--quiet", image]:
                 self.images[image] = _known(self.registry, image, f"manifest for {image} not found")
                 return ""
@@ -109,29 +113,39 @@ class Engine:
                 for id_ in ids:
                     self.made[id_]["State"]["Status"] = "exited"
                 return ""
-            case ["rm", "--force" | "--volumes", *ids]:
+            case ["rm", "--volumes", *ids]:
                 for id_ in ids:
-                    _known(self.made, id_, f"Error: No such container: {id_}")
-                    assert argv[1] == "--force" or self.made[id_]["State"]["Status"] != "running"
+                    assert self.made[id_]["State"]["Status"] != "running"
                     del self.made[id_]
+                return ""
+            case ["rm", "--force", "--volumes", name]:
+                del self.made[self._named(name)]
                 return ""
             case ["volume", "inspect", volume]:
                 if volume not in self.volumes:
-                    raise Refused(f"Error: No such volume: {volume}")
+                    raise RefusedError(f"Error: No such volume: {volume}")
                 return "[]"
             case ["volume", "rm", *volumes]:
                 self.volumes -= set(volumes)
                 return ""
             case ["create", "--name", name, image]:
-                _known(self.images, image, f"Error: No such image: {image}")
+                assert f"/{name}" not in {one["Name"] for one in self.made.values()}
                 self.born += 1
                 id_ = f"{self.born:064x}"
                 state = {"Status": "created"}
                 config: Found = {"Image": image, "Labels": {}}
-                self.made[id_] = {"Id": id_, "Name": f"/{name}", "Config": config, "State": state, "seen": {}, "loaded": {}}
+                self.made[id_] = {
+                    "Id": id_,
+                    "Name": f"/{name}",
+                    "Config": config,
+                    "State": state,
+                    "seen": {},
+                    "loaded": {},
+                }
                 return id_ + "\n"
             case ["cp", source, target]:
-                return self._copy(*source.split(":"), pathlib.Path(target))
+                name, path = source.split(":")
+                return self._copy(name, path, pathlib.Path(target))
             case ["compose", "up", "--detach", "--no-deps", *rest]:
                 return self._up(rest)
             case ["compose", "exec", "-T", key, *command]:
@@ -149,10 +163,16 @@ class Engine:
             if all(one["Config"]["Labels"].get(name) == value for name, value in wanted)
         )
 
-    def _copy(self, id_: str, path: str, target: pathlib.Path) -> str:
-        files = self.public.get(f"{self.made[id_]['Config']['Image']}{path.removesuffix('/.')}")
+    def _named(self, name: str) -> str:
+        """Return the id of a container that does not belong to Compose."""
+        return str(
+            _known({one["Name"]: id_ for id_, one in self.made.items()}, f"/{name}", f"No such container: {name}")
+        )
+
+    def _copy(self, name: str, path: str, target: pathlib.Path) -> str:
+        files = self.public.get(f"{self.made[self._named(name)]['Config']['Image']}{path.removesuffix('/.')}")
         if files is None:
-            raise Refused(f"Error: Could not find the file {path} in container {id_}")
+            raise RefusedError(f"Could not find the file {path} in container {name}")
         target.mkdir()
         for name, content in files.items():
             (target / name).write_text(content)
@@ -162,7 +182,7 @@ class Engine:
         for one in self.of(key):
             live = self._live(one)
             if "refused" in json.dumps([live, stdin]):
-                raise Refused(f"{key}: these settings are refused")
+                raise RefusedError(f"{key}: these settings are refused")
             one["loaded"] = live
         self.ran.append(f"{key}: {command}" if stdin is None else f"{key}: {command} < {stdin}")
         return ""
@@ -173,30 +193,32 @@ class Engine:
             case ["config", "--quiet"]:
                 return ""
             case ["config", "--format", "json"]:
-                volumes = {key: {"name": f"{project}_{key}", **(own or {})} for key, own in model["volumes"].items()}
+                volumes = {
+                    key: {"name": f"{project}_{key}", **(own or {})} for key, own in model.get("volumes", {}).items()
+                }
                 return json.dumps({**model, "volumes": volumes})
             case ["run", "--rm", "-T", key]:
                 assert project.endswith("-check")
                 if "refused" in json.dumps(self._mounts(model, file.parent, key)):
-                    raise Refused("checking\nline 7: refused")
+                    raise RefusedError("checking\nline 7: refused")
                 return ""
             case ["run", "--rm", "-T", "--no-deps", key, *command]:
                 seen = json.dumps(self._mounts(model, file.parent, key))
                 if "cannot migrate" in seen:
-                    raise Refused("the table is locked")
+                    raise RefusedError("the table is locked")
                 self.ran.append(f"{key}: {' '.join(command)}")
                 return ""
         raise AssertionError(f"the fake client does not know: docker compose {' '.join(rest)}")
 
-    # -- Compose -----------------------------------------------------------------------------------------------------------
+    # -- Compose -----------------------------------------------------------------------------------------------------
 
     def _load(self, file: pathlib.Path) -> Found:
         if not file.is_file():
-            raise Refused(f"stat {file}: no such file or directory")
-        model: Found = yaml.load(file.read_text(), Loader=_LOADER)  # noqa: S506
+            raise RefusedError(f"stat {file}: no such file or directory")
+        model = _parse(file.read_text())
         for key, service in model.get("services", {}).items():
             if "image" not in service:
-                raise Refused(f'service "{key}" has neither an image nor a build context specified')
+                raise RefusedError(f'service "{key}" has neither an image nor a build context specified')
         return model
 
     def _mounts(self, model: Found, home: pathlib.Path, key: str) -> dict[str, str]:
@@ -208,7 +230,7 @@ class Engine:
         for source in sources:
             path = (home / source).resolve()
             if not path.exists():
-                raise Refused(f"bind source path does not exist: {path}")
+                raise RefusedError(f"bind source path does not exist: {path}")
             if path.is_file():
                 seen[source.removeprefix("../../")] = path.read_text()
         return seen
@@ -237,9 +259,9 @@ class Engine:
             for key in keys:
                 for one in self.of(key):
                     if one["State"].get("Health", {}).get("Status") == "unhealthy":
-                        raise Refused(f"container {one['Name'].lstrip('/')} is unhealthy")
+                        raise RefusedError(f"container {one['Name'].lstrip('/')} is unhealthy")
                     if one["State"]["Status"] != "running":
-                        raise Refused(f"container {one['Name'].lstrip('/')} exited (1)")
+                        raise RefusedError(f"container {one['Name'].lstrip('/')} exited (1)")
         return ""
 
     def _up_one(self, project: str, model: Found, home: pathlib.Path, key: str, *, recreate: bool) -> None:
@@ -248,7 +270,7 @@ class Engine:
         own["limits"] = service["deploy"]["resources"]
         hash_ = hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()
         if service["image"] not in self.images:
-            raise Refused(f"No such image: {service['image']}")
+            raise RefusedError(f"No such image: {service['image']}")
         replicas = service["deploy"].get("replicas", 1)
         for one in self.of(key)[replicas:]:
             del self.made[one["Id"]]
@@ -301,9 +323,15 @@ _HASH = "com.docker.compose.config-hash"
 _SHOWN = ("Id", "Name", "Config", "HostConfig", "State")
 
 
+@functools.cache
+def _parse(text: str) -> Found:
+    model: Found = yaml.safe_load(text)
+    return model
+
+
 def _known(known: dict[str, Any], name: str, otherwise: str) -> Any:
     if name not in known:
-        raise Refused(otherwise)
+        raise RefusedError(otherwise)
     return known[name]
 
 

@@ -13,7 +13,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils._memory import PlanError, plan, table
+from ansible_collections.onebox.stack.plugins.module_utils._memory import PlanError, ideals, plan, table
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -48,6 +48,10 @@ SMALL_PROD: Requests = {
         "optional": True,
     },
 }
+
+
+thorough = settings(max_examples=100, deadline=None)
+quick = settings(max_examples=40, deadline=None)
 
 
 def limits(planned: dict[str, Any]) -> dict[str, int]:
@@ -188,6 +192,20 @@ def test_the_largest_remainder_would_take_from_a_service_when_the_host_grows_and
     assert all(before <= after for before, after in zip(planned(272), planned(273), strict=True))
 
 
+def test_without_a_host_everyone_has_its_pin_or_its_ideal() -> None:
+    assert ideals({"db": ask(64, 128, 256), "app": ask(64, 128, limit_mib=72, replicas=2)}) == {
+        "services": {
+            "app": {"limit_mib": 72, "reservation_mib": 64, "replicas": 2},
+            "db": {"limit_mib": 128, "reservation_mib": 64, "replicas": 1},
+        }
+    }
+
+
+def test_without_a_host_a_request_is_checked_all_the_same() -> None:
+    with pytest.raises(ValueError, match=exactly("db: ceiling_mib is missing")):
+        ideals({"db": {"floor_mib": 8, "ideal_mib": 8}})
+
+
 # Limits in force
 
 
@@ -293,8 +311,13 @@ def test_the_smallest_service_that_is_enough_is_the_one_to_leave_out() -> None:
 
 
 def test_several_are_left_out_when_no_single_one_is_enough() -> None:
-    requests = {"s": ask(20, optional=True), "m": ask(40, optional=True), "l": ask(90, optional=True)}
+    requests = {name: ask(size, optional=True) for name, size in {"xs": 10, "s": 20, "m": 40, "l": 90}.items()}
     assert remedies(requests, 64, reserve_mib=10)[0] == "Leave out l, s (optional): saves 110 MiB."
+
+
+def test_leaving_a_service_out_saves_its_part_of_a_computed_reserve_too() -> None:
+    requests = {"mail": ask(64, replicas=2, ports=2, optional=True)}
+    assert remedies(requests, 512)[0] == f"Leave out mail (optional): saves {2 * 64 + 2 * 9 + 2 * 3} MiB."
 
 
 def test_a_pin_above_its_floor_is_the_cheapest_thing_to_remove() -> None:
@@ -496,7 +519,7 @@ def oracle(requests: Requests, budget: int, step: int) -> tuple[bool, dict[str, 
         current[name] = grown
 
 
-@settings(max_examples=150)
+@thorough
 @given(fitting())
 def test_the_plan_is_the_one_that_going_step_by_step_over_everything_makes(
     case: tuple[Requests, int, dict[str, int]],
@@ -508,7 +531,7 @@ def test_the_plan_is_the_one_that_going_step_by_step_over_everything_makes(
     assert (planned["update_order"] == "start-first", limits(planned)) == (start_first, expected)
 
 
-@settings(max_examples=60)
+@quick
 @given(fitting())
 def test_everything_adds_up_to_the_total_with_the_copy_of_a_rollout(case: tuple[Requests, int, dict[str, int]]) -> None:
     requests, total, options = case
@@ -525,7 +548,7 @@ def test_everything_adds_up_to_the_total_with_the_copy_of_a_rollout(case: tuple[
     assert start_first == (use(requests, floors, True) <= budget)
 
 
-@settings(max_examples=60)
+@quick
 @given(fitting())
 def test_floors_ceilings_pins_and_steps_are_kept(case: tuple[Requests, int, dict[str, int]]) -> None:
     requests, total, options = case
@@ -539,7 +562,7 @@ def test_floors_ceilings_pins_and_steps_are_kept(case: tuple[Requests, int, dict
             assert limit % options["step_mib"] == 0 or limit in bounds
 
 
-@settings(max_examples=60)
+@quick
 @given(fitting())
 def test_nobody_is_above_its_ideal_while_anyone_is_below_and_priorities_go_first(
     case: tuple[Requests, int, dict[str, int]],
@@ -555,7 +578,7 @@ def test_nobody_is_above_its_ideal_while_anyone_is_below_and_priorities_go_first
                 assert planned[name] == request["floor_mib"]
 
 
-@settings(max_examples=60)
+@quick
 @given(fitting())
 def test_progress_within_a_priority_is_equal_to_within_one_step(case: tuple[Requests, int, dict[str, int]]) -> None:
     requests, total, options = case
@@ -573,7 +596,7 @@ def test_progress_within_a_priority_is_equal_to_within_one_step(case: tuple[Requ
                 assert progress(other, planned[other]) <= progress(one, grown)
 
 
-@settings(max_examples=60)
+@quick
 @given(fitting(), st.randoms())
 def test_the_order_of_the_requests_does_not_matter(case: tuple[Requests, int, dict[str, int]], random: Any) -> None:
     requests, total, options = case
@@ -584,7 +607,7 @@ def test_the_order_of_the_requests_does_not_matter(case: tuple[Requests, int, di
     assert plan(json.loads(json.dumps(requests)), total, **options) == planned
 
 
-@settings(max_examples=60)
+@quick
 @given(fitting(), st.integers(0, 3000))
 def test_more_memory_never_lowers_a_limit_while_the_update_order_stays_the_same(
     case: tuple[Requests, int, dict[str, int]], more: int
@@ -595,7 +618,7 @@ def test_more_memory_never_lowers_a_limit_while_the_update_order_stays_the_same(
     assert all(limits(small)[name] <= limits(large)[name] for name in requests)
 
 
-@settings(max_examples=60)
+@quick
 @given(some_requests(), st.integers(64, 6000), st.integers(0, 3000))
 def test_more_memory_never_lowers_a_limit_when_the_reserve_grows_with_it(
     requests: Requests, total: int, more: int
@@ -609,7 +632,7 @@ def test_more_memory_never_lowers_a_limit_when_the_reserve_grows_with_it(
         assert all(limits(small)[name] <= limits(large)[name] for name in requests)
 
 
-@settings(max_examples=60)
+@quick
 @given(fitting(), some_requests())
 def test_another_service_never_enlarges_one_that_was_there(
     case: tuple[Requests, int, dict[str, int]], others: Requests
@@ -624,7 +647,7 @@ def test_another_service_never_enlarges_one_that_was_there(
     assert all(limits(more)[name] <= limits(alone)[name] for name in requests)
 
 
-@settings(max_examples=60)
+@quick
 @given(fitting(), NAMES, st.integers(1, 5))
 def test_a_greater_weight_never_shrinks_its_owner(
     case: tuple[Requests, int, dict[str, int]], name: str, more: int
@@ -635,7 +658,7 @@ def test_a_greater_weight_never_shrinks_its_owner(
     assert limits(plan(heavier, total, **options))[name] >= limits(plan(requests, total, **options))[name]
 
 
-@settings(max_examples=60)
+@quick
 @given(some_requests(), st.integers(1, 3000), st.integers(0, 500), st.integers(0, 100))
 def test_it_is_refused_exactly_when_the_floors_do_not_fit_and_the_shortfall_is_exact(
     requests: Requests, total: int, reserve: int, jobs: int
@@ -651,7 +674,7 @@ def test_it_is_refused_exactly_when_the_floors_do_not_fit_and_the_shortfall_is_e
     assert f": {short} MiB are missing.\n" in str(caught.value)
 
 
-@settings(max_examples=100)
+@thorough
 @given(some_requests(), st.integers(1, 800), st.one_of(st.none(), st.integers(0, 500)))
 def test_every_remedy_that_is_named_is_enough(requests: Requests, total: int, reserve: int | None) -> None:
     try:
@@ -707,7 +730,7 @@ def apply_remedy(requests: Requests, text: str) -> Requests:
     return helped
 
 
-@settings(max_examples=60)
+@quick
 @given(fitting())
 def test_with_its_own_limits_in_force_nothing_changes(case: tuple[Requests, int, dict[str, int]]) -> None:
     requests, total, options = case
@@ -715,7 +738,7 @@ def test_with_its_own_limits_in_force_nothing_changes(case: tuple[Requests, int,
     assert plan(requests, total, **options, current=limits(planned)) == planned
 
 
-@settings(max_examples=120)
+@thorough
 @given(fitting(), some_requests(), st.integers(0, 1000), st.integers(0, 300))
 def test_limits_in_force_that_still_fit_are_kept_and_else_the_plan_is_made_afresh(
     case: tuple[Requests, int, dict[str, int]], others: Requests, more: int, jobs: int

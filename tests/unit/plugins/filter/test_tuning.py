@@ -1,0 +1,65 @@
+# Copyright (c) 2026, onebox.stack contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+from ansible.errors import AnsibleFilterError
+from ansible_collections.onebox.stack.plugins.filter.tuning import DOCUMENTATION, FilterModule
+from ansible_collections.onebox.stack.plugins.module_utils import _tuning
+
+tuning = FilterModule().filters()["tuning"]
+
+
+@pytest.mark.parametrize(
+    ("limit", "engine", "facts", "some"),
+    [
+        (
+            512,
+            "mysql",
+            {"flavor": "mariadb", "connections": 24},
+            {"innodb_buffer_pool_size": "264M", "max_connections": 24, "sort_buffer_size": "512K"},
+        ),
+        (
+            128,
+            "redis",
+            {"eviction_policy": "noeviction"},
+            {"maxmemory": "50mb", "maxmemory-policy": "noeviction", "appendonly": "yes", "save": '""'},
+        ),
+        (
+            416,
+            "php_fpm",
+            {"worker_mib": 60},
+            {"pm": "dynamic", "pm.max_children": 3, "memory_limit": "128M", "opcache.memory_consumption": 128},
+        ),
+    ],
+)
+def test_the_settings_of_the_documentation_are_the_ones_that_are_derived(
+    limit: int, engine: str, facts: dict[str, Any], some: dict[str, Any]
+) -> None:
+    settings = tuning(limit, engine, **facts)
+    assert {name: settings[name] for name in some} == some
+
+
+def test_an_error_is_one_of_ansible_s_and_says_where_it_is_from() -> None:
+    with pytest.raises(AnsibleFilterError, match=r"\Atuning: unknown engine 'mysqll'; did you mean 'mysql'\?\Z"):
+        tuning(512, "mysqll")
+
+
+def test_the_documentation_has_every_engine_and_every_fact_with_its_default() -> None:
+    options = yaml.safe_load(DOCUMENTATION)["options"]
+    assert options["engine"]["choices"] == list(_tuning._ENGINES)
+    facts: dict[str, Any] = {}
+    for engine in _tuning._ENGINES.values():
+        facts.update(engine.facts)
+    assert set(options) == {"_input", "engine", *facts}
+    for name, default in facts.items():
+        if isinstance(default, tuple):
+            # The choices of a flavor depend on the engine, so that they are told in words.
+            assert options[name].get("choices", list(default)) == list(default)
+        else:
+            assert options[name]["default"] == default
