@@ -16,7 +16,7 @@ from testinfra.host import Host
 
 LOG = {"Type": "local", "Config": {"max-file": "5", "max-size": "10m"}}
 # From linux/capability.h, those that a role of the stack asks for.
-CAPABILITIES = {"CAP_CHOWN": 0, "CAP_SETGID": 6, "CAP_SETUID": 7}
+CAPABILITIES = {"CHOWN": 0, "SETGID": 6, "SETUID": 7}
 
 
 @pytest.fixture(scope="module")
@@ -32,10 +32,11 @@ def faults(container: Container, host: Host, engine: docker.DockerClient) -> lis
     process = f"/proc/{container.attrs['State']['Pid']}"
     text = host.check_output(f"cat {process}/status {process}/limits; grep ' / ' {process}/mounts")
     status = dict(line.split(":\t") for line in text.splitlines() if ":\t" in line)
-    allowed = sum(1 << CAPABILITIES[name] for name in settings["CapAdd"] or [])
+    added = {name.removeprefix("CAP_") for name in settings["CapAdd"] or []}
+    allowed = sum(1 << CAPABILITIES[name] for name in added)
     in_force = engine.api.stats(container.id, stream=False, one_shot=True)
     checks = {
-        "is root": status["Uid"].split()[0] != "0" or "CAP_SETUID" in (settings["CapAdd"] or []),
+        "is root": status["Uid"].split()[0] != "0" or "SETUID" in added,
         "may gain privileges": status["NoNewPrivs"].strip() == "1",
         "has capabilities": int(status["CapEff"], 16) & ~allowed == 0,
         "may get capabilities": int(status["CapBnd"], 16) & ~allowed == 0,

@@ -15,6 +15,7 @@ from ansible.module_utils.compat.version import LooseVersion
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import lookup_loader
 from ansible.release import __version__ as ansible_version
+from ansible_collections.onebox.stack.plugins.module_utils._arguments import COMPOSE_SERVICE
 from ansible_collections.onebox.stack.plugins.module_utils._compose import (
     ComposeError,
     build,
@@ -42,47 +43,7 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         self._vars = task_vars or {}
         _validation, args = self.validate_argument_spec(
-            argument_spec={
-                "name": {"type": "str", "required": True},
-                "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-                "remove_volumes": {"type": "bool", "default": False},
-                "compose": {"type": "str"},
-                "files": {"type": "list", "elements": "raw", "default": []},
-                "secrets": {"type": "dict", "default": {}, "no_log": True},
-                "rotate": {"type": "list", "elements": "str"},
-                "memory_mib": {"type": "raw"},
-                "checks": {"type": "dict", "default": {}},
-                "release": {
-                    "type": "list",
-                    "elements": "dict",
-                    "default": [],
-                    "options": {
-                        "service": {"type": "str", "required": True},
-                        "command": {"type": "list", "elements": "str", "required": True},
-                    },
-                },
-                "publish": {
-                    "type": "dict",
-                    "options": {
-                        "service": {"type": "str", "required": True},
-                        "path": {"type": "str", "required": True},
-                        "directory": {"type": "str", "default": "public"},
-                    },
-                },
-                "reload": {
-                    "type": "dict",
-                    "options": {
-                        "service": {"type": "str", "required": True},
-                        "command": {"type": "list", "elements": "str", "required": True},
-                        "files": {"type": "list", "elements": "str", "required": True},
-                        "stdin": {"type": "str"},
-                    },
-                },
-                "wait_seconds": {"type": "int", "default": 180},
-                "project": {"type": "str"},
-                "directory": {"type": "path"},
-                "networks": {"type": "dict"},
-            },
+            argument_spec=COMPOSE_SERVICE,
             required_if=[("state", "present", ["compose", "memory_mib"])],
         )
         module_args = {
@@ -148,6 +109,7 @@ class ActionModule(ActionBase):
         files["compose.yaml"] = {"content": HEADER + _dump(model), "mode": "0644"}
         return {
             "secrets": secrets,
+            "wait_seconds": args["wait_seconds"],
             "rotate": args["rotate"] or self._variable("onebox_rotate_secrets"),
             "payload": {
                 "files": files,
@@ -157,7 +119,6 @@ class ActionModule(ActionBase):
                 "release": args["release"],
                 "publish": args["publish"],
                 "reload": reload,
-                "wait_seconds": args["wait_seconds"],
             },
         }
 

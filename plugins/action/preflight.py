@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.onebox.stack.plugins.module_utils import _apps, _inputs, _memory
+from ansible_collections.onebox.stack.plugins.module_utils._arguments import PREFLIGHT
 from ansible_collections.onebox.stack.plugins.module_utils._secrets import Store
 
 ROLES = pathlib.Path(__file__).resolve().parents[2] / "roles"
@@ -24,34 +25,13 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
         variables = task_vars or {}
-        _validation, args = self.validate_argument_spec(
-            argument_spec={
-                "apps": {"type": "raw", "default": {}},
-                "profile": {"type": "str", "required": True},
-                "profiles": {"type": "dict", "required": True},
-                "services": {"type": "raw", "default": {}},
-                "memory_services": {"type": "dict", "required": True},
-                "memory": {"type": "dict", "default": {}},
-                "total_mib": {"type": "int"},
-                "jobs_mib": {"type": "int", "default": 0},
-                "replan": {"type": "bool", "default": False},
-                "project": {"type": "str", "required": True},
-                "directory": {"type": "path", "required": True},
-                "ports": {"type": "list", "elements": "int", "default": [80, 443]},
-                "disk_mib": {"type": "int", "default": 5120},
-                "host": {"type": "bool", "default": True},
-            }
-        )
+        _validation, args = self.validate_argument_spec(argument_spec=PREFLIGHT)
         problems = self._of_variables(args, variables)
         if problems:
             return _refusal(problems)
         host: dict[str, Any] = {"changed": False}
         if args["host"]:
-            host = self._execute_module(
-                "onebox.stack.preflight",
-                module_args={key: args[key] for key in ("project", "directory", "ports")},
-                task_vars=task_vars,
-            )
+            host = self._execute_module("onebox.stack.preflight", module_args=args, task_vars=task_vars)
             if host.get("failed"):
                 return host
             problems = _of_host(host, args["disk_mib"])

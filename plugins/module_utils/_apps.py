@@ -188,7 +188,12 @@ def environment(app: App, name: str, project: str) -> dict[str, str]:
             variables[f"{prefix}_HOST"] = f"{project}-{engine.replace('_', '-')}"
             variables[f"{prefix}_PORT"] = "6379"
             variables[f"{prefix}_PASSWORD_FILE"] = f"/run/secrets/{secret_name(name, engine)}"
-    return {**variables, **{key: str(value) for key, value in app.get("env", {}).items()}}
+    return {**variables, **{key: _text(value) for key, value in app.get("env", {}).items()}}
+
+
+def _text(value: Any) -> str:
+    """Return the value as YAML writes it: true, not Python's True."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def secret_names(app: App, name: str) -> list[str]:
@@ -282,6 +287,12 @@ def _app_problems(name: str, app: App, services: list[str], domains: dict[str, s
     for key in (*app.get("env", {}), *app.get("secrets", {})):
         if not _VARIABLE.fullmatch(str(key)):
             found.append(f"{at}: '{key}' cannot be the name of an environment variable or secret")
+    for key, value in app.get("env", {}).items():
+        if not isinstance(value, (str, int, float)):
+            found.append(f"{at}.env.{key}: a text (in quotes) is needed, not {value!r}")
+    for key, value in app.get("secrets", {}).items():
+        if not isinstance(value, str) or not value:
+            found.append(f"{at}.secrets.{key}: a text (in quotes) is needed; the value is not shown here")
     if app.get("user") and not re.fullmatch(r"\d+:\d+", app["user"]):
         found.append(f"{at}.user: '{app['user']}' must be a user and a group in numbers, such as \"33:33\"")
     limits = app.get("request_limits", {})
@@ -338,6 +349,6 @@ def _keys(value: Any, known: Mapping[str, type], at: str) -> list[str]:
                 kind, "true or false"
             )
             found.append(f"{at}.{key}: {name} is needed, not {content!r}")
-        elif known[key] is int and content < (least := _LEAST.get(key, 1)):
+        elif known[key] is int and isinstance(content, int) and content < (least := _LEAST.get(key, 1)):
             found.append(f"{at}.{key}: {content} is too little; give {least} or more")
     return found

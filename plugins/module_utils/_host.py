@@ -27,7 +27,7 @@ def distribution(root: pathlib.Path) -> dict[str, str]:
     lines = path.read_text().splitlines() if path.exists() else []
     fields = dict(line.split("=", 1) for line in lines if "=" in line)
     named = {"id": "ID", "version": "VERSION_ID", "codename": "VERSION_CODENAME"}
-    return {name: fields.get(key, "").strip('"') for name, key in named.items()}
+    return {name: fields.get(key, "").strip("\"'") for name, key in named.items()}
 
 
 def free_mib(path: pathlib.Path) -> int:

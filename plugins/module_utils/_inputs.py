@@ -51,7 +51,7 @@ def services_problems(profile: str, profiles: Iterable[str], services: Any, know
     """Return what is wrong with ``onebox_profile`` and ``onebox_services``."""
     found = []
     if profile not in profiles:
-        found.append(f"onebox_profile: '{profile}' is unknown{hint(profile, profiles)}")
+        found.append(f"onebox_profile: '{profile}' is unknown{hint(profile, filter(None, profiles))}")
     if not isinstance(services, Mapping):
         return [*found, f"onebox_services: a dictionary is needed, such as {{mysql: true}}, not {services!r}"]
     for name, wanted in services.items():

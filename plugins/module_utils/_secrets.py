@@ -25,7 +25,7 @@ LENGTH = 32
 def generate() -> str:
     """Return 32 letters and digits (190 bits), the first a letter: some programs read '1e9' or '007' as numbers."""
     alphabet = string.ascii_letters + string.digits
-    return secrets.choice(string.ascii_letters) + "".join(secrets.choice(alphabet) for _ in range(LENGTH - 1))
+    return secrets.choice(string.ascii_letters) + "".join(secrets.choice(alphabet) for position in range(LENGTH - 1))
 
 
 class Store:
@@ -71,6 +71,8 @@ class Store:
             return {}
         except ValueError as error:
             raise ValueError(f"{self.path} is not JSON any more ({error}); mend it, or move it away") from error
+        if not isinstance(known, dict) or not all(isinstance(value, str) for value in known.values()):
+            raise ValueError(f"{self.path} is not a dictionary of texts; mend it, or move it away")
         return known
 
     def _save(self, known: Mapping[str, str]) -> None:

@@ -29,6 +29,7 @@ from typing import Any
 from ansible_collections.onebox.stack.plugins.module_utils._compose import DIGEST_MARK, LABEL_DIGEST, LABEL_SERVICE
 
 LOG_LINES = 15
+WELL = ("running", "healthy")
 HIDDEN = "(hidden)\n"
 STATE = ".state.json"
 VAULT_MODE = "0440"
@@ -318,11 +319,16 @@ class Service:
         if self.wanted.publish and self.state.get("published") != self._published_image():
             difference.publish = True
             self._say("publish the files of", self._published_image())
-        altered = set(self.wanted.reload_files) & {*difference.files, *difference.secrets}
-        if self.wanted.reload and (altered or self.state.get("reload") != self._reload_digest()):
+        if self.wanted.reload and self._needs_reload(self.wanted.reload, difference):
             difference.reload = True
             self._say("load the settings of", self.wanted.name)
         return difference
+
+    def _needs_reload(self, reload: Command, difference: Difference) -> bool:
+        altered = set(self.wanted.reload_files) & {*difference.files, *difference.secrets}
+        # Who removed the container may have removed the volume too, which holds what a database was told.
+        missing = reload.service not in map(_key, self.found)
+        return bool(altered) or missing or self.state.get("reload") != self._reload_digest()
 
     def _files_there(self) -> dict[str, File]:
         return _read_tree(self.home, skip={STATE, self.wanted.publish.directory if self.wanted.publish else STATE})
@@ -369,7 +375,7 @@ class Service:
         by_key: dict[str, list[dict[str, Any]]] = {key: [] for key in self.wanted.containers}
         self.found = self.docker.containers(self.wanted.name)
         for found in self.found:
-            key = found["Config"]["Labels"]["com.docker.compose.service"]
+            key = _key(found)
             if key in by_key:
                 by_key[key].append(found)
             else:
@@ -391,11 +397,11 @@ class Service:
             elif current != found_list or self._hashes(found_list) != self.state.get("hashes", {}).get(key):
                 difference.up = True
                 self._say("recreate", f"{key} (its settings differ)")
+            elif ended := [state for state in map(_condition, found_list) if state not in (*WELL, "starting")]:
+                difference.up = True
+                self._say("start", f"{key} ({ended[0]})")
             elif any(_condition(found) == "starting" for found in found_list):
                 difference.wait = True  # no change: it is what is wanted, and not ready yet
-            elif any(_condition(found) not in ("running", "healthy") for found in found_list):
-                difference.up = True
-                self._say("start", f"{key} ({_condition(found_list[0])})")
         if "compose.yaml" in difference.files:
             difference.up = True
 
@@ -530,10 +536,7 @@ class Service:
         except StackError as error:
             raise StackError(self._why(str(error))) from error
         found = self.docker.containers(self.wanted.name)
-        hashes = {
-            key: self._hashes([one for one in found if one["Config"]["Labels"]["com.docker.compose.service"] == key])
-            for key in keys
-        }
+        hashes = {key: self._hashes([one for one in found if _key(one) == key]) for key in keys}
         limits = {key: container.limit_mib for key, container in self.wanted.containers.items()}
         self._write_state(hashes=hashes, limits_mib=limits, recreate=[])
 
@@ -627,9 +630,7 @@ class Service:
 
     def _why(self, compose_words: str) -> str:
         """Say which container is not well, why, and what it wrote last."""
-        sick = [
-            one for one in self.docker.containers(self.wanted.name) if _condition(one) not in ("running", "healthy")
-        ]
+        sick = [one for one in self.docker.containers(self.wanted.name) if _condition(one) not in WELL]
         if not sick:
             return f"{self.wanted.name}: {compose_words}"
         found = sick[0]
@@ -667,6 +668,11 @@ def _condition(found: dict[str, Any]) -> str:
     if state["Status"] == "running" and state.get("Health"):
         return str(state["Health"]["Status"])
     return str(state["Status"])
+
+
+def _key(found: dict[str, Any]) -> str:
+    """Return the container's key in the Compose file."""
+    return str(found["Config"]["Labels"]["com.docker.compose.service"])
 
 
 def _name(found: dict[str, Any]) -> str:

@@ -43,29 +43,13 @@ options:
     type: str
   files:
     description:
-      - Further files of the service, each the name of a template, or a dictionary.
+      - Further files of the service, each the name of a template, or a dictionary with C(template) or C(content), C(path),
+        C(mode) (an octal number in quotes, V("0644") if not given) and C(secret).
       - A template's name without C(.j2) is the path of the file, relative to the Compose file.
+      - With C(secret=true) the file is kept among the service's secrets, and its content is not shown in diffs.
     type: list
     elements: raw
     default: []
-    suboptions:
-      template:
-        description: Name of the template. Give this or RV(ignore:content).
-        type: str
-      content:
-        description: The content itself.
-        type: str
-      path:
-        description: Path below the service's directory; required with O(files[].content).
-        type: str
-      mode:
-        description: Mode of the file, as an octal number in quotes.
-        type: str
-        default: "0644"
-      secret:
-        description: Keep the file among the service's secrets, and its content out of diffs.
-        type: bool
-        default: false
   secrets:
     description:
       - Passwords by name, each mounted at C(/run/secrets/<name>) where the Compose file asks for it.
@@ -153,6 +137,9 @@ options:
   networks:
     description: The stack's networks as Compose defines them. Taken from C(onebox_networks) when not given.
     type: dict
+  payload:
+    description: What the action plugin makes of the other options for the host. Not for playbooks.
+    type: dict
 attributes:
   check_mode:
     support: full
@@ -213,8 +200,10 @@ containers:
 """
 
 import os
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.onebox.stack.plugins.module_utils._arguments import COMPOSE_SERVICE
 from ansible_collections.onebox.stack.plugins.module_utils._stack import (
     Command,
     Container,
@@ -227,7 +216,7 @@ from ansible_collections.onebox.stack.plugins.module_utils._stack import (
 )
 
 
-def wanted_of(params: dict) -> Wanted:
+def wanted_of(params: dict[str, Any]) -> Wanted:
     """Translate the action plugin's payload, whose shape is the data classes of ``_stack``."""
     payload = params["payload"] or {}
     reload = payload.get("reload")
@@ -249,25 +238,13 @@ def wanted_of(params: dict) -> Wanted:
         publish=Published(**payload["publish"]) if payload.get("publish") else None,
         reload=Command(reload["service"], tuple(reload["command"]), reload["stdin"]) if reload else None,
         reload_files=tuple(reload["files"]) if reload else (),
-        rotate=tuple(params["rotate"]),
-        wait_seconds=payload.get("wait_seconds", 0),
+        rotate=tuple(params["rotate"] or ()),
+        wait_seconds=params["wait_seconds"],
     )
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "name": {"type": "str", "required": True},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "remove_volumes": {"type": "bool", "default": False},
-            "project": {"type": "str", "required": True},
-            "directory": {"type": "path", "required": True},
-            "secrets": {"type": "dict", "no_log": True, "default": {}},
-            "rotate": {"type": "list", "elements": "str", "default": []},
-            "payload": {"type": "dict"},
-        },
-        supports_check_mode=True,
-    )
+    module = AnsibleModule(argument_spec=COMPOSE_SERVICE, supports_check_mode=True)
     os.umask(0o022)
     service = Service(wanted_of(module.params), check_mode=module.check_mode)
     try:

@@ -16,8 +16,8 @@ description:
   - Returns what the roles and the memory plan need to know of the host. Changes nothing.
 options:
   apps:
-    description: The variable C(onebox_apps).
-    type: dict
+    description: The variable C(onebox_apps), a dictionary.
+    type: raw
     default: {}
   profile:
     description: The variable C(onebox_profile).
@@ -28,8 +28,8 @@ options:
     type: dict
     required: true
   services:
-    description: The variable C(onebox_services).
-    type: dict
+    description: The variable C(onebox_services), a dictionary.
+    type: raw
     default: {}
   memory_services:
     description: What every service that can be part of a stack asks of the memory plan, by its name.
@@ -133,17 +133,11 @@ import pathlib
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.onebox.stack.plugins.module_utils import _host, _hostmemory
+from ansible_collections.onebox.stack.plugins.module_utils._arguments import PREFLIGHT
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "project": {"type": "str", "required": True},
-            "directory": {"type": "path", "required": True},
-            "ports": {"type": "list", "elements": "int", "default": [80, 443]},
-        },
-        supports_check_mode=True,
-    )
+    module = AnsibleModule(argument_spec=PREFLIGHT, supports_check_mode=True)
     root = pathlib.Path("/")
     stack = pathlib.Path(module.params["directory"])
     project = module.params["project"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import docker
@@ -153,4 +153,5 @@ def _remove_images(client: docker.DockerClient) -> None:
     Workshop(client, Progress()).remove_images(lambda tags: True)
     tags = [tag for image in client.images.list() for tag in image.tags if tag.startswith(f"{LOCAL_REGISTRY}/")]
     for name in [*tags, *images.PULLED.read()]:
-        client.images.remove(name)
+        with suppress(docker.errors.ImageNotFound):
+            client.images.remove(name)

@@ -7,34 +7,17 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import docker
 
-from lab import catalogue, packages, registry, state
+from lab import catalogue, making, registry, state
 from lab.catalogue import Image
 from lab.progress import Progress, Step
 from lab.registry import Stored
 from lab.settings import KEY_LABEL, LABEL, LOCAL_REGISTRY, LabError
 from lab.settings import REGISTRY as REGISTRY_FOR_VPS
-
-BASE_OPTIONS = [
-    "--variant=minbase",
-    "--format=tar",
-    "--quiet",
-    # What no container reads: translations, documentation.
-    '--aptopt=Acquire::Languages "none"',
-    "--dpkgopt=path-exclude=/usr/share/doc/*",
-    "--dpkgopt=path-exclude=/usr/share/man/*",
-    "--dpkgopt=path-exclude=/usr/share/locale/*",
-    # No caches of apt, in a file that upstream's has too, since a Dockerfile may remove it.
-    '--customize-hook=echo \'Dir::Cache { pkgcache ""; srcpkgcache ""; }; APT::Keep-Downloaded-Packages "false";\''
-    ' > "$1/etc/apt/apt.conf.d/docker-clean"; rm "$1"/var/cache/apt/*.bin',
-]
 
 # Images of Docker Hub that were not on this engine before the lab pulled them.
 PULLED = state.NameList("pulled-images.txt")
@@ -101,8 +84,9 @@ class Workshop:
                 for base in bases:
                     self.local(base)
                 reference = f"{LOCAL_REGISTRY}/{tag}"
-                self._build(context, "Dockerfile", reference, key, step, arguments)
-                self._push(reference, step)
+                making.build(self.client, context, "Dockerfile", reference, key, step, arguments)
+                making.push(self.client, reference, step)
+                step.result = "built"
                 self.remove_images(lambda tags: not tags)
                 stored = registry.stored(repository, version, self.architecture)
         assert stored is not None
@@ -138,7 +122,7 @@ class Workshop:
         for base in image.bases:
             if self._local_key(base) is None:
                 self._obtain(self.images[base], step)
-        self._build(image.context, image.dockerfile, image.name, key, step)
+        making.build(self.client, image.context, image.dockerfile, image.name, key, step)
         partial = saved.with_suffix(".partial")
         with partial.open("wb") as file:
             file.writelines(self.client.images.get(image.name).save(named=True))
@@ -161,7 +145,7 @@ class Workshop:
         with self.progress.step(f"image {image.name}") as step:
             origin = self._obtain(image, step)
             self.client.images.get(image.name).tag(image.local_reference)
-            self._push(image.local_reference, step)
+            making.push(self.client, image.local_reference, step)
             stored = self._stored(image)
             assert stored is not None
             step.result = f"{origin}, {stored.size / 2**20:.0f} MiB to pull"
@@ -182,16 +166,16 @@ class Workshop:
         key = self._key(image)
         if self._local_key(image.name) != key:
             if image.suite:
-                self._debootstrap(image, key, step)
+                making.debootstrap(self.client, image.name, image.suite, key, self.progress)
             else:
                 for base in image.bases:
                     self.local(base)
-                self._build(image.context, image.dockerfile, image.name, key, step)
+                making.build(self.client, image.context, image.dockerfile, image.name, key, step)
         return FROM_PACKAGES
 
     def _key(self, image: Image) -> str:
         if image.suite:
-            return catalogue.suite_key(image.suite, BASE_OPTIONS)
+            return catalogue.suite_key(image.suite, making.BASE_OPTIONS)
         return catalogue.build_key(image.context, image.dockerfile, self._identity)
 
     def _identity(self, name: str) -> str:
@@ -228,52 +212,3 @@ class Workshop:
         if is_new:
             PULLED.add([image.name])
         return True
-
-    def _debootstrap(self, image: Image, key: str, step: Step) -> None:
-        if shutil.which("mmdebstrap") is None:
-            packages.install(["mmdebstrap"], self.progress)
-        with tempfile.TemporaryDirectory() as directory:
-            tarball = Path(directory) / "base.tar"
-            step.latest = "mmdebstrap"
-            packages.run(["mmdebstrap", *BASE_OPTIONS, image.suite, str(tarball)])
-            self.client.api.import_image_from_file(
-                str(tarball),
-                *image.name.rsplit(":", 1),
-                changes=['CMD ["bash"]', f"LABEL {LABEL}=base {KEY_LABEL}={key}"],
-            )
-
-    def _build(
-        self,
-        context: Path,
-        dockerfile: str,
-        name: str,
-        key: str,
-        step: Step,
-        arguments: Mapping[str, str] | None = None,
-    ) -> None:
-        events = self.client.api.build(
-            path=str(context),
-            dockerfile=dockerfile,
-            tag=name,
-            buildargs=dict(arguments or {}),
-            labels={LABEL: "image", KEY_LABEL: key},
-            rm=True,
-            forcerm=True,
-            decode=True,
-        )
-        _follow(events, step)
-
-    def _push(self, reference: str, step: Step) -> None:
-        step.latest = "pushing"
-        _follow(self.client.images.push(reference, stream=True, decode=True), step)
-
-
-def _follow(events: Iterable[dict[str, Any]], step: Step) -> None:
-    """Show an engine's events as they come; raise LabError with the last of them when one is an error."""
-    lines: list[str] = []
-    for event in events:
-        if "error" in event:
-            raise LabError("\n".join([f"{step.name}: {event['error'].strip()}", *lines[-20:]]))
-        if text := event.get("stream", "").strip():
-            lines.append(text)
-            step.latest = text.splitlines()[-1][:100]

@@ -191,6 +191,9 @@ class Engine:
         model = self._load(file)
         match rest:
             case ["config", "--quiet"]:
+                for key, service in model["services"].items():
+                    if service["deploy"]["resources"]["limits"]["memory"] == "0M":
+                        raise RefusedError(f"services.{key}: memory must be more than nothing")
                 return ""
             case ["config", "--format", "json"]:
                 volumes = {
@@ -215,11 +218,7 @@ class Engine:
     def _load(self, file: pathlib.Path) -> Found:
         if not file.is_file():
             raise RefusedError(f"stat {file}: no such file or directory")
-        model = _parse(file.read_text())
-        for key, service in model.get("services", {}).items():
-            if "image" not in service:
-                raise RefusedError(f'service "{key}" has neither an image nor a build context specified')
-        return model
+        return _parse(file.read_text())
 
     def _mounts(self, model: Found, home: pathlib.Path, key: str) -> dict[str, str]:
         """Return the content of each single file that the container mounts, by its path below the stack."""

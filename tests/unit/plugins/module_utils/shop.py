@@ -49,7 +49,7 @@ class Shop:
     secrets: dict[str, str] = dataclasses.field(default_factory=lambda: {"password": "geheim", "token": "tok"})
     guarded: tuple[str, ...] = ("password",)
     group: int = dataclasses.field(default_factory=os.getgid)
-    checks: dict[str, str] = dataclasses.field(default_factory=dict)
+    checked: bool = False
     release: tuple[Command, ...] = ()
     publish: bool = False
     reload: Command | None = RELOAD
@@ -80,6 +80,7 @@ class Shop:
             networks={"edge": {}, "data": {"internal": True}},
             secrets=sorted(self.secrets),
         )
+        check = _compose.check_model(model["services"]["web"], "web", ["web", "-t"], model["secrets"])
         settled = [path for path in self.files if not path.startswith("live/")]
         return Wanted(
             project="demo",
@@ -103,7 +104,7 @@ class Shop:
                 )
                 for key, service in model["services"].items()
             },
-            checks=self.checks,
+            checks={"web": json.dumps(check)} if self.checked else {},
             release=self.release,
             publish=Published("web", "/srv/public", "public") if self.publish else None,
             reload=self.reload,

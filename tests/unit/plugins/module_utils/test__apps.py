@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from ansible_collections.onebox.stack.plugins.module_utils import _apps
 from ansible_collections.onebox.stack.plugins.module_utils._memory import plan
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 SERVICES = ["nginx", "mysql", "redis"]
@@ -201,7 +201,7 @@ def test_the_app_s_own_environment_wins_and_is_text() -> None:
     assert _apps.environment(app, "shop", "demo") == {
         "APP_NAME": "Shop",
         "APP_URL": "",
-        "DEBUG": "False",
+        "DEBUG": "false",
         "WORKERS": "4",
     }
 
@@ -310,7 +310,13 @@ def test_an_app_that_is_as_it_should_be_has_no_problems(app: dict[str, Any]) -> 
             "onebox_apps.shop.domains: missing; web serves requests, and nginx must know for which domains",
         ),
         (shop(env={"A-B": 1}), "onebox_apps.shop: 'A-B' cannot be the name of an environment variable or secret"),
-        (shop(secrets={"1": 1}), "onebox_apps.shop: '1' cannot be the name of an environment variable or secret"),
+        (shop(env={"A": [1]}), "onebox_apps.shop.env.A: a text (in quotes) is needed, not [1]"),
+        (shop(env={"A": None}), "onebox_apps.shop.env.A: a text (in quotes) is needed, not None"),
+        (
+            shop(secrets={"A": 123}),
+            "onebox_apps.shop.secrets.A: a text (in quotes) is needed; the value is not shown here",
+        ),
+        (shop(secrets={"1": "x"}), "onebox_apps.shop: '1' cannot be the name of an environment variable or secret"),
         (
             shop(user="www-data"),
             "onebox_apps.shop.user: 'www-data' must be a user and a group in numbers, such as \"33:33\"",
@@ -426,12 +432,14 @@ def _replaced(value: Any, at: tuple[Any, ...], content: Any) -> Any:
 _FULL = shop(env={"A": "1"}, secrets={"B": "x"}, user="33:33", request_limits={"body_mib": 1}, release_steps=[["x"]])
 
 
+@settings(deadline=None)
 @given(at=st.sampled_from(list(_places({"shop": _FULL, "blog": _FULL}))), content=_anything)
 def test_whatever_is_given_the_answer_is_a_list_of_sentences(at: tuple[Any, ...], content: Any) -> None:
     found = _apps.problems(_replaced({"shop": _FULL, "blog": _FULL}, at, content), SERVICES)
     assert all(isinstance(problem, str) and problem.startswith("onebox_apps") for problem in found)
 
 
+@settings(deadline=None)
 @given(at=st.sampled_from(list(_places({"shop": _FULL}))), content=_anything)
 def test_apps_without_problems_can_be_planned_and_rendered(at: tuple[Any, ...], content: Any) -> None:
     apps = _replaced({"shop": _FULL}, at, content)

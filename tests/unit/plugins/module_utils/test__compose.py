@@ -95,7 +95,7 @@ def test_a_health_check_gets_the_common_timing_unless_it_says_otherwise_or_there
 
 def test_only_a_service_that_keeps_data_is_kept_from_swapping() -> None:
     assert "memswap_limit" not in one({})
-    with_data = {"services": {"redis": {"image": "r:1"}}, "volumes": {"data": {}}}
+    with_data: dict[str, Any] = {"services": {"redis": {"image": "r:1"}}, "volumes": {"data": {}}}
     assert stack(with_data)["services"]["redis"]["memswap_limit"] == "64M"
     with_data["services"]["redis"]["memswap_limit"] = "128M"
     assert stack(with_data)["services"]["redis"]["memswap_limit"] == "128M"

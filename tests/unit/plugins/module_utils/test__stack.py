@@ -318,6 +318,13 @@ def test_a_container_that_is_still_starting_is_waited_for_and_is_no_change(runni
     assert engine.changing_calls() == [UP]
 
 
+def test_a_replica_that_ended_is_started_while_another_one_is_starting(running: Shop, engine: Engine) -> None:
+    starting, ended = engine.of("worker")
+    starting["State"]["Health"] = {"Status": "starting"}
+    ended["State"]["Status"] = "exited"
+    assert apply(running).actions == ["start worker (exited)"]
+
+
 def test_a_container_removed_by_hand_is_started_again(running: Shop, engine: Engine) -> None:
     del engine.made[engine.ids("worker")[0]]
     assert apply(running).actions == ["start worker (1 of 2 containers there)"]

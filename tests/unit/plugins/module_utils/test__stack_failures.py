@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import os
 import pathlib
@@ -14,10 +13,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils import _compose
 from ansible_collections.onebox.stack.plugins.module_utils._stack import (
     Command,
-    File,
     Service,
     StackError,
     Wanted,
@@ -115,11 +112,11 @@ def test_after_a_first_run_that_failed_a_better_one_succeeds(shop: Shop, engine:
     ("changes", "error"),
     [
         (
-            {"files": {"web.conf": "refused"}, "checks": {"web": "the real model"}},
+            {"files": {"web.conf": "refused"}, "checked": True},
             "shop: web refuses its new settings; the ones in force are kept:\nchecking\nline 7: refused",
         ),
         ({"image": "shop:9"}, "shop: the image shop:9 cannot be pulled: manifest for shop:9 not found"),
-        ({"image": None}, 'service "web" has neither an image nor a build context specified'),
+        ({"limit_mib": 0}, "services.web: memory must be more than nothing"),
     ],
     ids=["the vendor's checker", "an image that does not exist", "compose config"],
 )
@@ -127,32 +124,19 @@ def test_what_is_not_valid_leaves_files_secrets_and_containers_as_they_are(
     running: Shop, engine: Engine, stack: pathlib.Path, changes: dict[str, Any], error: str
 ) -> None:
     before, picture = tree(stack), engine.picture()
-    wanted = running.but(secrets={"password": "other", "extra": "x"}, rotate=("password",), **changes).wanted()
-    model = json.loads(wanted.files["compose.yaml"].content)
-    if "checks" in changes:
-        check = _compose.check_model(model["services"]["web"], "web", ["web", "-t"], model["secrets"])
-        wanted = dataclasses.replace(wanted, checks={"web": json.dumps(check)})
-    if changes.get("image", "") is None:
-        del model["services"]["web"]["image"]
-        containers = {key: dataclasses.replace(one, image="shop:1") for key, one in wanted.containers.items()}
-        files = {**wanted.files, "compose.yaml": File(json.dumps(model))}
-        wanted = dataclasses.replace(wanted, files=files, containers=containers)
     with pytest.raises(StackError) as refused:
-        Service(wanted).apply()
+        apply(running.but(secrets={"password": "other", "extra": "x"}, rotate=("password",), **changes))
     assert str(refused.value) == error
     assert tree(stack) == before
     assert engine.picture() == picture
     assert apply(running).actions == []
 
 
-def test_a_checker_sees_the_new_files_and_secrets_and_no_data(running: Shop, engine: Engine) -> None:
-    wanted = running.but(files={"web.conf": "new"}).wanted()
-    model = json.loads(wanted.files["compose.yaml"].content)
-    check = _compose.check_model(model["services"]["web"], "web", ["web", "-t"], model["secrets"])
-    Service(dataclasses.replace(wanted, checks={"web": json.dumps(check)})).apply()
-    home = f"{running.directory}/services/.shop.new"
-    assert f"compose -p demo-check -f {home}/.check.yaml run --rm -T web" in engine.calls
-    assert not pathlib.Path(home).exists()
+def test_a_checker_runs_in_a_project_of_its_own_on_the_new_files(running: Shop, engine: Engine) -> None:
+    apply(running.but(files={"web.conf": "new"}, checked=True))
+    stage = f"{running.directory}/services/.shop.new"
+    assert f"compose -p demo-check -f {stage}/.check.yaml run --rm -T web" in engine.calls
+    assert not pathlib.Path(stage).exists()
 
 
 # -- a run that is cut off -------------------------------------------------------------------------------------------
@@ -248,7 +232,7 @@ def _drift(shop: Shop, engine: Engine) -> None:
 
 
 STORIES = {
-    "the first install": Story(_nothing, lambda shop: apply(shop.but(publish=True, checks={}))),
+    "the first install": Story(_nothing, lambda shop: apply(shop.but(publish=True))),
     "a change of everything": Story(_old, lambda shop: apply(_new(shop))),
     "a repair": Story(_drift, apply),
     "a removal": Story(_old, lambda shop: remove(shop, volumes=True)),

@@ -1,0 +1,42 @@
+# Copyright (c) 2026, onebox.stack contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar
+
+APPS = {
+    "my-shop": {
+        "uses": ["mysql"],
+        "domains": ["shop.example.com"],
+        "processes": {"web": {"kind": "http", "port": 3000, "health": ["x"]}},
+    }
+}
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        (
+            "apps | onebox.stack.app_databases('mysql')",
+            [{"name": "my_shop", "user": "my_shop", "secret": "my_shop_mysql_password"}],
+        ),
+        ("apps | onebox.stack.app_databases(engine='postgresql')", []),
+        ("(apps['my-shop'] | onebox.stack.app_environment('my-shop', project='demo')).DB_HOST", "demo-mysql"),
+        ("(apps['my-shop'] | onebox.stack.app_model(name='my-shop')).front", "my-shop-web"),
+        ("apps['my-shop'] | onebox.stack.app_secrets('my-shop')", ["my_shop_mysql_password"]),
+        ("apps | onebox.stack.app_vhosts(project='demo') | map(attribute='upstream')", ["demo-my-shop-web:3000"]),
+    ],
+)
+def test_a_template_calls_the_filter_as_it_is_documented(
+    inventory: Callable[[str], dict[str, Any]], expression: str, expected: Any
+) -> None:
+    variables = inventory(json.dumps({"apps": APPS, "result": f"{{{{ {expression} }}}}"}))
+    assert Templar(loader=DataLoader(), variables=variables).template(variables["result"]) == expected
