@@ -7,7 +7,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,10 +20,14 @@ import pytest
 import requests
 from testinfra.host import Host
 
-from lab import engine
+from lab import api, engine
 from lab.vps import Vps
 
 SERVICES = {"mysql", "nginx", "redis", "shop-scheduler", "shop-web", "shop-worker"}
+
+
+# What a run may leave on a host that has nothing yet.
+TREE = "ls -A /opt /etc/docker /etc/apt/sources.list.d 2>&1; dpkg-query --show; ls /usr/bin/docker 2>&1"
 
 
 class Shop:
@@ -118,6 +125,26 @@ def test_no_secret_is_shown(host: Host, converge: Callable[..., Any], secrets: d
         assert value not in shown, name
         # The negative: what is searched for is what the host uses.
         assert host.run("grep -rqF %s /opt/demo/secrets", value).rc == 0, name
+
+
+def test_check_mode_on_a_bare_host_tells_the_whole_install_and_does_none_of_it(tmp_path: Path) -> None:
+    shutil.copytree("inventories/demo/group_vars", tmp_path / "group_vars")
+    bare = api.create("bare")
+    try:
+        bare.write_inventory(tmp_path / "hosts.yml")
+        before = bare.exec("sh", "-c", TREE).stdout
+        command = ["ansible-playbook", "site.yml", "--check", "--diff", "-i", str(tmp_path)]
+        done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"ANSIBLE_NOCOLOR": "true"})
+        after = bare.exec("sh", "-c", TREE).stdout
+    finally:
+        api.destroy("bare")
+    assert done.returncode == 0, done.stdout
+    for task in ("docker : Install Docker and Compose", "mysql : Run the database server", "app : Run shop", "nginx : Run nginx"):
+        assert re.search(rf"{task}\].*?\nchanged: \[bare\]", done.stdout, re.DOTALL), task
+    assert "+maxmemory-policy noeviction" in done.stdout
+    for value in json.loads((tmp_path / ".secrets/bare.json").read_text()).values():
+        assert value not in done.stdout
+    assert after == before
 
 
 def test_status_tells_a_well_stack_from_a_sick_one(host: Host, play: Callable[..., Any], tmp_path: Path) -> None:

@@ -1,0 +1,54 @@
+# Copyright (c) 2026, onebox.stack contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The playbooks that need no host, run as a user runs them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def ansible_playbook(*arguments: str, cwd: Path = ROOT, exit_code: int = 0) -> str:
+    """Run ansible-playbook with the collection of this tree; return what it prints."""
+    environment = os.environ | {
+        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
+        "ANSIBLE_NOCOLOR": "true",
+        "PWD": str(cwd),  # as a shell sets it
+    }
+    done = subprocess.run(
+        ["ansible-playbook", *arguments], cwd=cwd, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == exit_code, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_init_makes_a_project_whose_plan_can_be_shown_at_once(tmp_path: Path) -> None:
+    ansible_playbook("onebox.stack.init", "-e", "dest=shop", cwd=tmp_path)
+    project = tmp_path / "shop"
+    ansible_playbook("site.yml", "-i", "prod", "--syntax-check", cwd=project)
+    shown = ansible_playbook("onebox.stack.plan", "-i", "prod", "-e", "onebox_total_mib=4096", cwd=project)
+    assert "api-web" in shown
+    assert "update order: start-first" in shown
+
+
+def test_init_leaves_alone_what_is_there(tmp_path: Path) -> None:
+    (tmp_path / "shop/prod").mkdir(parents=True)
+    (tmp_path / "shop/prod/hosts.yml").write_text("mine\n")
+    ansible_playbook("onebox.stack.init", "-e", "dest=shop", cwd=tmp_path)
+    assert (tmp_path / "shop/prod/hosts.yml").read_text() == "mine\n"
+
+
+def test_init_says_what_it_needs(tmp_path: Path) -> None:
+    assert "dest: not given" in ansible_playbook("onebox.stack.init", cwd=tmp_path, exit_code=2)
+
+
+def test_a_plan_that_does_not_fit_is_refused_with_the_table_and_what_would_help() -> None:
+    shown = ansible_playbook("playbooks/plan.yml", "-i", "inventories/demo", "-e", "onebox_total_mib=900", exit_code=2)
+    assert "the services do not fit in memory" in shown
+    assert "missing" in shown
+    assert "MiB for the stack" in shown
