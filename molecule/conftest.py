@@ -34,8 +34,8 @@ SSH_TIMEOUT_SECONDS = 10
 class Run:
     """What a run of a playbook came to.
 
-    `changed` names the tasks that changed something, or would have; `actions` is what compose_service says it did, which
-    only a run with `-v` shows.
+    `changed` names the tasks that changed something, or would have; `actions` is what compose_service says it did,
+    which only a run with `-v` shows.
     """
 
     exit_code: int
@@ -166,13 +166,21 @@ def engine(forward: Callable[[str], str]) -> Iterator[docker.DockerClient]:
 
 @pytest.fixture(scope="module")
 def container(engine: docker.DockerClient) -> Callable[..., Container]:
-    """A service's container as it is now: `container("redis").id`."""
-    return lambda service, project="onebox": engine.containers.get(f"{project}-{service}-1")
+    """A service's container as it is now, the first of its replicas: `container("redis").id`."""
+
+    def container(service: str, project: str = "onebox") -> Container:
+        labels = {"project": project, "service": service, "oneoff": "False"}
+        wanted = [f"com.docker.compose.{name}={value}" for name, value in labels.items()]
+        found = engine.containers.list(all=True, filters={"label": wanted})
+        assert found, f"there is no container of {service}"
+        return min(found, key=lambda one: str(one.name))
+
+    return container
 
 
 @pytest.fixture(scope="module")
 def reach(container: Callable[..., Container], forward: Callable[[str], str]) -> Callable[..., str]:
-    """Reach a service that publishes no port: `reach("redis", 6379)` returns a socket of this machine that leads to it."""
+    """Reach a service that publishes no port: `reach("redis", 6379)` is a socket of this machine that leads to it."""
 
     def reach(service: str, port: int, project: str = "onebox") -> str:
         networks = container(service, project).attrs["NetworkSettings"]["Networks"].values()

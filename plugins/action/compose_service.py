@@ -153,7 +153,9 @@ class ActionModule(ActionBase):
         try:
             return {str(k): int(v) for k, v in value.items()} if isinstance(value, dict) else int(value)
         except (TypeError, ValueError) as error:
-            raise ComposeError(f"memory_mib: '{value}' is not a whole number of MiB, or a dictionary of such") from error
+            raise ComposeError(
+                f"memory_mib: '{value}' is not a whole number of MiB, or a dictionary of such"
+            ) from error
 
     @staticmethod
     def _reload(reload: dict[str, Any] | None, known: list[str]) -> dict[str, Any] | None:

@@ -31,7 +31,9 @@ class ActionModule(ActionBase):
             return _refusal(problems)
         host: dict[str, Any] = {"changed": False}
         if args["host"]:
-            host = self._execute_module("onebox.stack.preflight", module_args=args, task_vars=task_vars)
+            # The module does not look at the apps, and their secrets would be among what -vvv shows of it.
+            module_args = {**args, "apps": {}}
+            host = self._execute_module("onebox.stack.preflight", module_args=module_args, task_vars=task_vars)
             if host.get("failed"):
                 return host
             problems = _of_host(host, args["disk_mib"])
@@ -78,7 +80,9 @@ def _of_host(host: dict[str, Any], disk_mib: int) -> list[str]:
         problems.append(f"the host runs '{found['id']} {found['version']}'; onebox.stack supports {names}")
     if host["disk_free_mib"] < disk_mib:
         free = host["disk_free_mib"]
-        problems.append(f"only {free} MiB of disk are free for Docker, {disk_mib} are needed; make room, or a bigger disk")
+        problems.append(
+            f"only {free} MiB of disk are free for Docker, {disk_mib} are needed; make room, or a bigger disk"
+        )
     for port, holder in host["ports"].items():
         problems.append(f"port {port} is held by {holder}; nginx needs it. Stop and disable that program")
     return problems

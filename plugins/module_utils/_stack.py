@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import datetime
 import fcntl
 import hashlib
 import hmac
@@ -23,6 +24,7 @@ import secrets as random_secrets
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -33,6 +35,11 @@ WELL = ("running", "healthy")
 HIDDEN = "(hidden)\n"
 STATE = ".state.json"
 VAULT_MODE = "0440"
+POLL_SECONDS = 0.3
+# A container without a health check is well when it has run for this long.
+SETTLED_SECONDS = 2
+# One that has ended and been restarted so many times in this run will not get well.
+HOPELESS_RESTARTS = 4
 
 
 class StackError(Exception):
@@ -316,7 +323,7 @@ class Service:
         if self.wanted.release and self.state.get("release") != self._release_digest():
             difference.release = True
             self._say("run the release steps of", self.wanted.name)
-        if self.wanted.publish and self.state.get("published") != self._published_image():
+        if self.wanted.publish and not self._is_published(self.wanted.publish):
             difference.publish = True
             self._say("publish the files of", self._published_image())
         if self.wanted.reload and self._needs_reload(self.wanted.reload, difference):
@@ -528,17 +535,38 @@ class Service:
     def _up(self, recreate: list[str], leftover: list[str]) -> None:
         keys = list(self.wanted.containers)
         self._remove_containers(leftover)
-        try:
-            if recreate:
-                self.docker.run("compose", "up", "--detach", "--no-deps", "--force-recreate", *recreate)
-            wait = ["--wait", "--wait-timeout", str(self.wanted.wait_seconds)]
-            self.docker.run("compose", "up", "--detach", "--no-deps", *wait, *keys)
-        except StackError as error:
-            raise StackError(self._why(str(error))) from error
+        if recreate:
+            self._compose_up("--force-recreate", *recreate)
+        self._compose_up(*keys)
+        self._wait(keys)
         found = self.docker.containers(self.wanted.name)
         hashes = {key: self._hashes([one for one in found if _key(one) == key]) for key in keys}
         limits = {key: container.limit_mib for key, container in self.wanted.containers.items()}
         self._write_state(hashes=hashes, limits_mib=limits, recreate=[])
+
+    def _compose_up(self, *arguments: str) -> None:
+        try:
+            self.docker.run("compose", "up", "--detach", "--no-deps", *arguments)
+        except StackError as error:
+            raise StackError(f"{self.wanted.name}: {error}") from error
+
+    def _wait(self, keys: Iterable[str]) -> None:
+        """Wait until all containers are well, or one will not get well any more.
+
+        Not with Compose's own ``--wait``: 2.26 takes a container whose health check is disabled for sick, and goes on
+        waiting for one that ends again and again.
+        """
+        deadline = time.monotonic() + self.wanted.wait_seconds
+        restarts: dict[str, int] = {}
+        while True:
+            found = [one for one in self.docker.containers(self.wanted.name) if _key(one) in keys]
+            sick = [one for one in found if not _is_well(one)]
+            if not sick:
+                return
+            hopeless = [one for one in sick if _is_hopeless(one, restarts.setdefault(one["Id"], one["RestartCount"]))]
+            if hopeless or time.monotonic() > deadline:
+                raise StackError(self._why((hopeless or sick)[0]))
+            time.sleep(POLL_SECONDS)
 
     def _remove_containers(self, ids: list[str]) -> None:
         if ids:
@@ -573,6 +601,10 @@ class Service:
             if path.is_dir() and not path.is_symlink() and path.name not in kept:
                 shutil.rmtree(path)
 
+    def _is_published(self, publish: Published) -> bool:
+        there = (self.home / publish.directory / "current").is_dir()
+        return there and self.state.get("published") == self._published_image()
+
     def _public(self, link: str) -> str | None:
         """Return the release that ``current`` or ``previous`` stands for among the published files."""
         path = self.home / self.wanted.publish.directory / link if self.wanted.publish else None
@@ -601,11 +633,11 @@ class Service:
         if self.wanted.publish and before_public:
             _link(self.home / self.wanted.publish.directory / "current", before_public)
         self._write_files(before, set(self.files) - set(before))
-        self.state = before_state
-        self._write_state(reload=None)
-        wait = ["--wait", "--wait-timeout", str(self.wanted.wait_seconds)]
+        self.state = {}
+        self._write_state(**{**before_state, "reload": None} if self.wanted.reload else before_state)
         try:
-            self.docker.run("compose", "up", "--detach", "--no-deps", *wait, *keys)
+            self._compose_up(*keys)
+            self._wait(keys)
         except StackError:
             return "Going back to the configuration before this run was tried, and failed too."
         return "The configuration before this run is in force again."
@@ -628,14 +660,12 @@ class Service:
         entry = {"before_header": str(path), "after_header": str(path), "before": before, "after": f"new {HIDDEN}"}
         self.result.diff.append(entry)
 
-    def _why(self, compose_words: str) -> str:
-        """Say which container is not well, why, and what it wrote last."""
-        sick = [one for one in self.docker.containers(self.wanted.name) if _condition(one) not in WELL]
-        if not sick:
-            return f"{self.wanted.name}: {compose_words}"
-        found = sick[0]
+    def _why(self, found: dict[str, Any]) -> str:
+        """Say how the container is, why, and what it wrote last."""
         state = found["State"]
         reason = f"is {_condition(found)}"
+        if _condition(found) == "starting":
+            reason += f" after {self.wanted.wait_seconds} s"
         if state.get("OOMKilled"):
             reason += f", killed for want of memory (limit {found['HostConfig']['Memory'] // 2**20} MiB)"
         elif state.get("ExitCode"):
@@ -673,6 +703,19 @@ def _condition(found: dict[str, Any]) -> str:
 def _key(found: dict[str, Any]) -> str:
     """Return the container's key in the Compose file."""
     return str(found["Config"]["Labels"]["com.docker.compose.service"])
+
+
+def _is_well(found: dict[str, Any]) -> bool:
+    if _condition(found) != "running":
+        return _condition(found) == "healthy"
+    started = datetime.datetime.fromisoformat(found["State"]["StartedAt"][:19] + "+00:00")
+    return datetime.datetime.now(datetime.timezone.utc) - started > datetime.timedelta(seconds=SETTLED_SECONDS)
+
+
+def _is_hopeless(found: dict[str, Any], restarts_before: int) -> bool:
+    if _condition(found) == "restarting":
+        return int(found["RestartCount"]) - restarts_before >= HOPELESS_RESTARTS
+    return _condition(found) in ("unhealthy", "exited", "dead")
 
 
 def _name(found: dict[str, Any]) -> str:

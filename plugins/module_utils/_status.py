@@ -8,7 +8,8 @@ PRIVATE to the collection. Pure.
 
 from __future__ import annotations
 
-from typing import Any, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 Container = Mapping[str, Any]
 
@@ -58,7 +59,9 @@ def _problems(service: Mapping[str, Any]) -> list[str]:
     elif service["health"] not in WELL:
         found.append(f"{name}: {service['health']}")
     if service["oom_kills"]:
-        found.append(f"{name}: killed {service['oom_kills']} times for want of memory; raise its limit in onebox_memory")
+        found.append(
+            f"{name}: killed {service['oom_kills']} times for want of memory; raise its limit in onebox_memory"
+        )
     return found
 
 
@@ -70,7 +73,10 @@ def table(now: Mapping[str, Any]) -> str:
     widths = [min(28, max(len(row[column]) for row in rows)) for column in range(len(columns))]
     lines = []
     for row in rows:
-        cells = [cell[:width].ljust(width) if i < 3 else cell.rjust(width) for i, (cell, width) in enumerate(zip(row, widths))]
+        cells = [
+            cell[:width].ljust(width) if i < 3 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths))
+        ]
         lines.append("  ".join(cells).rstrip())
     verdict = [f"! {problem}" for problem in now["problems"]] or ["all is well"]
     return "\n".join([*lines, "", *verdict])

@@ -13,9 +13,9 @@ author: onebox.stack contributors (!UNKNOWN)
 description:
   - Renders a role's own Compose file and configuration on the controller, adds the policy that all services share, and
     brings the service on the host to that state in one remote execution.
-  - The policy is restart, bounded logs, memory limit and reservation, process limit, no new privileges, no capabilities,
-    read-only root file system, open files, health timing, names on the networks, and labels. What the role's file says
-    wins over it.
+  - The policy is restart, bounded logs, memory limit and reservation, process limit, no new privileges, no
+    capabilities, read-only root file system, open files, health timing, names on the networks, and labels. What the
+    role's file says wins over it.
   - Looks at the containers on every run, and repairs what is stopped, unhealthy, removed or altered by hand.
   - Files are written whole, after C(docker compose config) and the vendor's own checker accepted them. A container is
     recreated exactly when its definition or a file or secret that it mounts has changed.
@@ -43,8 +43,8 @@ options:
     type: str
   files:
     description:
-      - Further files of the service, each the name of a template, or a dictionary with C(template) or C(content), C(path),
-        C(mode) (an octal number in quotes, V("0644") if not given) and C(secret).
+      - Further files of the service, each the name of a template, or a dictionary with C(template) or C(content),
+        C(path), C(mode) (an octal number in quotes, V("0644") if not given) and C(secret).
       - A template's name without C(.j2) is the path of the file, relative to the Compose file.
       - With C(secret=true) the file is kept among the service's secrets, and its content is not shown in diffs.
     type: list
@@ -58,7 +58,8 @@ options:
     type: dict
     default: {}
   rotate:
-    description: Names of secrets whose value may change. Taken from the variable C(onebox_rotate_secrets) when not given.
+    description:
+      - Names of secrets whose value may change. Taken from the variable C(onebox_rotate_secrets) when not given.
     type: list
     elements: str
   memory_mib:

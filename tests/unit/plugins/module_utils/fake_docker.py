@@ -5,8 +5,8 @@
 
 A container sees (``seen``) the files that it mounted when it was started, not what replaces them on the host later. It
 has taken up (``loaded``) the files in the directories that it mounts as they were then, or when a command last ran in
-it. One that mounts the word ``broken`` never becomes healthy, one with ``crash`` ends; checkers and commands that come
-across ``refused`` fail.
+it. One that mounts the word ``broken`` is unhealthy, one with ``slow`` never ready, one with ``crash`` ends again and
+again; checkers and commands that come across ``refused`` fail.
 """
 
 from __future__ import annotations
@@ -101,7 +101,10 @@ class Engine:
             case ["ps", "--all", "--quiet", "--no-trunc", *filters]:
                 return self._ps(filters)
             case ["inspect", *ids]:
-                return json.dumps([{name: self.made[id_][name] for name in _SHOWN} for id_ in ids])
+                shown = json.dumps([{name: self.made[id_][name] for name in _SHOWN} for id_ in ids])
+                for id_ in ids:
+                    self._grow_older(self.made[id_])
+                return shown
             case ["image", "inspect", "--format", "{{.Id}}", image]:
                 return f"{_known(self.images, image, f'Error: No such image: {image}')}\n"
             case ["pull", "--quiet", image]:
@@ -154,6 +157,15 @@ class Engine:
                 return self._of_file(project, pathlib.Path(file), rest)
         raise AssertionError(f"the fake client does not know: docker {' '.join(argv)}")
 
+    @staticmethod
+    def _grow_older(one: Found) -> None:
+        """What starts is healthy at the next look; what ends and is restarted ends again, until it starts well."""
+        health = one["State"].get("Health", {})
+        if health.get("Status") == "starting" and "slow" not in json.dumps(one["seen"]):
+            health["Status"] = "healthy"
+        if one["State"]["Status"] == "restarting":
+            one["RestartCount"] += 1
+
     def _ps(self, arguments: list[str]) -> str:
         assert arguments[::2] == ["--filter"] * (len(arguments) // 2)
         wanted = [word.removeprefix("label=").split("=", 1) for word in arguments[1::2]]
@@ -180,7 +192,7 @@ class Engine:
 
     def _exec(self, key: str, command: str, stdin: str | None) -> str:
         for one in self.of(key):
-            live = self._live(one)
+            live = self._files_in(one["directories"])
             if "refused" in json.dumps([live, stdin]):
                 raise RefusedError(f"{key}: these settings are refused")
             one["loaded"] = live
@@ -202,7 +214,8 @@ class Engine:
                 return json.dumps({**model, "volumes": volumes})
             case ["run", "--rm", "-T", key]:
                 assert project.endswith("-check")
-                if "refused" in json.dumps(self._mounts(model, file.parent, key)):
+                live = self._files_in(self._directories(model, file.parent, key))
+                if "refused" in json.dumps([live, self._mounts(model, file.parent, key)]):
                     raise RefusedError("checking\nline 7: refused")
                 return ""
             case ["run", "--rm", "-T", "--no-deps", key, *command]:
@@ -234,15 +247,18 @@ class Engine:
                 seen[source.removeprefix("../../")] = path.read_text()
         return seen
 
-    def _live(self, one: Found) -> dict[str, str]:
-        """Return the content of the files in the directories that the container mounts."""
-        paths = [path for home in one["homes"] for path in home.rglob("*") if path.is_file()]
+    @staticmethod
+    def _directories(model: Found, home: pathlib.Path, key: str) -> list[pathlib.Path]:
+        paths = [home / volume.split(":")[0] for volume in model["services"][key].get("volumes", [])]
+        return [path for path in paths if path.is_dir()]
+
+    def _files_in(self, directories: list[pathlib.Path]) -> dict[str, str]:
+        paths = [path for directory in directories for path in directory.rglob("*") if path.is_file()]
         return {str(path.relative_to(self.stack)): path.read_text() for path in paths}
 
     def _up(self, arguments: list[str]) -> str:
         recreate = arguments[:1] == ["--force-recreate"]
-        wait = arguments[:2] == ["--wait", "--wait-timeout"]
-        keys = arguments[1 if recreate else 3 if wait else 0 :]
+        keys = arguments[1 if recreate else 0 :]
         top = self._load(self.stack / "compose.yaml")
         known = {}
         for include in top.get("include", []):
@@ -254,13 +270,6 @@ class Engine:
             model, home = _known(known, key, f"no such service: {key}")
             self._up_one(top["name"], model, home, key, recreate=recreate)
             self.step(f"docker compose up, done with {key}")
-        if wait:
-            for key in keys:
-                for one in self.of(key):
-                    if one["State"].get("Health", {}).get("Status") == "unhealthy":
-                        raise RefusedError(f"container {one['Name'].lstrip('/')} is unhealthy")
-                    if one["State"]["Status"] != "running":
-                        raise RefusedError(f"container {one['Name'].lstrip('/')} exited (1)")
         return ""
 
     def _up_one(self, project: str, model: Found, home: pathlib.Path, key: str, *, recreate: bool) -> None:
@@ -296,30 +305,36 @@ class Engine:
             "Name": name,
             "Config": {"Image": service["image"], "Labels": labels},
             "HostConfig": {"Memory": limit},
-            "State": {"Status": "created", "ExitCode": 0, "OOMKilled": False},
+            "RestartCount": 0,
+            "State": {
+                "Status": "created",
+                "ExitCode": 0,
+                "OOMKilled": False,
+                "StartedAt": "2026-11-20T12:00:00.123456789Z",
+            },
         }
         self._start(one, model, home, key)
         self.made[one["Id"]] = one
 
     def _start(self, one: Found, model: Found, home: pathlib.Path, key: str) -> None:
         one["seen"] = self._mounts(model, home, key)
-        volumes = model["services"][key].get("volumes", [])
-        one["homes"] = [path for path in (home / volume.split(":")[0] for volume in volumes) if path.is_dir()]
-        one["loaded"] = self._live(one)
+        one["directories"] = self._directories(model, home, key)
+        one["loaded"] = self._files_in(one["directories"])
         words = json.dumps(one["seen"])
-        one["State"].update(Status="exited" if "crash" in words else "running")
+        one["State"].update(Status="running")
         if "crash" in words:
-            one["State"].update(ExitCode=137, OOMKilled="hungry" in words)
+            one["State"].update(Status="restarting", ExitCode=137, OOMKilled="hungry" in words)
         elif "healthcheck" in model["services"][key]:
             log = [{"Output": "first\n"}, {"Output": "connection refused\n"}]
-            one["State"]["Health"] = {"Status": "unhealthy" if "broken" in words else "healthy", "Log": log}
+            status = "unhealthy" if "broken" in words else "starting" if "slow" in words else "healthy"
+            one["State"]["Health"] = {"Status": status, "Log": log}
 
 
 _PROJECT = "com.docker.compose.project"
 _KEY = "com.docker.compose.service"
 _ONE_OFF = "com.docker.compose.oneoff"
 _HASH = "com.docker.compose.config-hash"
-_SHOWN = ("Id", "Name", "Config", "HostConfig", "State")
+_SHOWN = ("Id", "Name", "Config", "HostConfig", "RestartCount", "State")
 
 
 @functools.cache

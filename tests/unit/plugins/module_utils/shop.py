@@ -28,7 +28,7 @@ LOOK = (
     "ps --all --quiet --no-trunc --filter label=com.docker.compose.project=demo --filter label=onebox.service=shop "
     "--filter label=com.docker.compose.oneoff=False"
 )
-UP = "compose up --detach --no-deps --wait --wait-timeout 60 web worker"
+UP = "compose up --detach --no-deps web worker"
 UP_AGAIN = "compose up --detach --no-deps --force-recreate"
 RELOAD = Command("web", ("reload", "-s"))
 

@@ -265,6 +265,12 @@ def test_a_secret_that_others_may_read_is_closed_again(running: Shop, stack: pat
     assert (stack / "secrets/shop/password").stat().st_mode & 0o777 == 0o440
 
 
+def test_a_secret_that_the_container_s_group_cannot_read_is_written_again(running: Shop, stack: pathlib.Path) -> None:
+    result = apply(running.but(group=running.group + 1))
+    assert f"write {stack}/secrets/shop/password" in result.actions
+    assert "recreate worker (its files were altered)" in result.actions
+
+
 @pytest.mark.parametrize("name", ["web.conf", "compose.yaml", ".state.json"])
 def test_a_file_removed_on_the_host_comes_back(running: Shop, engine: Engine, stack: pathlib.Path, name: str) -> None:
     before, picture = tree(stack), engine.picture()
@@ -401,7 +407,7 @@ def test_the_reload_command_reads_a_secret_from_its_standard_input(running: Shop
 def test_a_failed_reload_goes_back_to_the_files_before(running: Shop, engine: Engine, stack: pathlib.Path) -> None:
     before, picture = tree(stack), engine.picture()
     with pytest.raises(StackError) as failed:
-        apply(running.but(files={"live/a.conf": "refused", "live/b.conf": "b"}))
+        apply(running.but(files={"live/a.conf": "refused", "live/b.conf": "b"}, limit_mib=96))
     assert str(failed.value) == (
         "shop: web did not take up its new settings: web: these settings are refused\n"
         "The configuration before this run is in force again."
@@ -425,6 +431,15 @@ def test_release_steps_run_in_the_new_image_before_its_containers_and_once(runni
     assert engine.calls.index(run) < engine.calls.index(UP)
     assert apply(released).actions == []
     assert engine.ran == ["web: migrate --force"]
+
+
+def test_release_steps_run_again_when_settings_or_secrets_change(running: Shop, engine: Engine) -> None:
+    released = running.but(release=(Command("web", ("migrate",)),))
+    apply(released)
+    for changes in ({"files": {"worker.conf": "new"}}, {"secrets": {"token": "new"}}):
+        engine.ran.clear()
+        apply(released.but(**changes))
+        assert engine.ran == ["web: migrate"]
 
 
 def test_a_failed_release_step_leaves_what_runs_alone(running: Shop, engine: Engine, stack: pathlib.Path) -> None:
@@ -468,6 +483,12 @@ def test_the_public_files_of_this_release_and_the_one_before_are_there(
     }
     assert apply(published.but(image="shop:3")).actions == []
     assert len(engine.made) == 3
+
+
+def test_public_files_removed_by_hand_are_published_again(published: Shop, stack: pathlib.Path) -> None:
+    (stack / "services/shop/public/current").unlink()
+    assert apply(published).actions == ["publish the files of shop:1"]
+    assert public_files(stack) == {"current": "1" * 12, f"{'1' * 12}/app-1.js": "1"}
 
 
 def test_when_the_new_release_fails_the_public_files_of_the_old_one_are_served(

@@ -54,19 +54,19 @@ def test_when_the_new_containers_fail_the_old_files_secrets_and_state_are_back(
 
 def test_a_container_that_ended_is_named_with_its_exit_code(running: Shop) -> None:
     with pytest.raises(
-        StackError, match=r"^shop: container demo-worker-1 is exited \(exit code 137\)\.\nLast log lines:"
+        StackError, match=r"^shop: container demo-worker-1 is restarting \(exit code 137\)\.\nLast log lines:"
     ):
         apply(running.but(files={"worker.conf": "crash"}))
 
 
 def test_a_container_killed_for_want_of_memory_is_named_with_its_limit(running: Shop) -> None:
-    reason = r"^shop: container demo-worker-1 is exited, killed for want of memory \(limit 64 MiB\)\."
+    reason = r"^shop: container demo-worker-1 is restarting, killed for want of memory \(limit 64 MiB\)\."
     with pytest.raises(StackError, match=reason):
         apply(running.but(files={"worker.conf": "crash, hungry"}))
 
 
-def test_when_compose_fails_and_all_containers_are_well_its_own_words_are_given(running: Shop, engine: Engine) -> None:
-    engine.failing["--wait"] = "port is already allocated"
+def test_when_compose_fails_its_own_words_are_given(running: Shop, engine: Engine) -> None:
+    engine.failing["compose up"] = "port is already allocated"
     with pytest.raises(StackError) as failed:
         apply(running.but(limit_mib=96))
     assert str(failed.value) == (
@@ -76,7 +76,7 @@ def test_when_compose_fails_and_all_containers_are_well_its_own_words_are_given(
 
 def test_a_container_without_a_log_is_said_to_have_none(running: Shop, engine: Engine) -> None:
     engine.failing["logs"] = ""
-    with pytest.raises(StackError, match=r"is exited \(exit code 137\)\.\nIt wrote no log\.\n"):
+    with pytest.raises(StackError, match=r"is restarting \(exit code 137\)\.\nIt wrote no log\.\n"):
         apply(running.but(files={"worker.conf": "crash"}))
 
 
@@ -112,7 +112,7 @@ def test_after_a_first_run_that_failed_a_better_one_succeeds(shop: Shop, engine:
     ("changes", "error"),
     [
         (
-            {"files": {"web.conf": "refused"}, "checked": True},
+            {"files": {"web.conf": "refused", "live/a.conf": "b"}, "checked": True},
             "shop: web refuses its new settings; the ones in force are kept:\nchecking\nline 7: refused",
         ),
         ({"image": "shop:9"}, "shop: the image shop:9 cannot be pulled: manifest for shop:9 not found"),
@@ -130,6 +130,13 @@ def test_what_is_not_valid_leaves_files_secrets_and_containers_as_they_are(
     assert tree(stack) == before
     assert engine.picture() == picture
     assert apply(running).actions == []
+
+
+def test_a_checker_does_not_see_what_a_run_that_was_cut_off_left(running: Shop, stack: pathlib.Path) -> None:
+    (stack / "services/.shop.new/live").mkdir(parents=True)
+    (stack / "services/.shop.new/live/old.conf").write_text("refused")
+    apply(running.but(files={"web.conf": "new"}, checked=True))
+    assert (stack / "services/shop/web.conf").read_text() == "new"
 
 
 def test_a_checker_runs_in_a_project_of_its_own_on_the_new_files(running: Shop, engine: Engine) -> None:
@@ -219,6 +226,12 @@ def _old(shop: Shop, engine: Engine) -> None:
     del engine
 
 
+def _altered_settings(shop: Shop, engine: Engine) -> None:
+    apply(shop)
+    (pathlib.Path(shop.directory) / "services/shop/live/a.conf").write_text("by hand")
+    engine.of("web")[0]["loaded"] = {"services/shop/live/a.conf": "by hand"}
+
+
 def _drift(shop: Shop, engine: Engine) -> None:
     apply(shop)
     home = pathlib.Path(shop.directory)
@@ -235,6 +248,7 @@ STORIES = {
     "the first install": Story(_nothing, lambda shop: apply(shop.but(publish=True))),
     "a change of everything": Story(_old, lambda shop: apply(_new(shop))),
     "a repair": Story(_drift, apply),
+    "a repair of what is reloaded": Story(_altered_settings, apply),
     "a removal": Story(_old, lambda shop: remove(shop, volumes=True)),
 }
 

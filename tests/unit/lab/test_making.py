@@ -1,0 +1,36 @@
+# Copyright (c) 2026, onebox.stack contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is shown while an engine builds and pushes, and what is said when it cannot."""
+
+from __future__ import annotations
+
+from unittest.mock import MagicMock
+
+import pytest
+
+from lab import making
+from lab.progress import Step
+from lab.settings import LabError
+
+
+def push(*events: dict[str, str]) -> Step:
+    client = MagicMock()
+    client.images.push.return_value = iter(events)
+    step = Step("image shop:1")
+    making.push(client, "127.0.0.1:15000/shop:1", step)
+    return step
+
+
+def test_the_last_output_is_the_latest_news_without_colours() -> None:
+    step = push({"stream": "\x1b[91mSetting up a\nSetting up b\x1b[0m\n"}, {"stream": " ---> 0123"})
+    assert step.latest == "Setting up b"
+
+
+def test_an_error_has_the_name_of_the_image_and_the_last_output() -> None:
+    with pytest.raises(LabError) as error:
+        push({"stream": "E: Unable to locate package nginz"}, {"error": "The command returned a non-zero code: 100\n"})
+    assert str(error.value) == (
+        "image shop:1: The command returned a non-zero code: 100\nE: Unable to locate package nginz"
+    )
