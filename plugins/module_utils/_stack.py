@@ -167,7 +167,10 @@ class Docker:
         source: dict[str, Any] = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
         # In check mode the directory may not be there yet; what only looks does not need it.
         where = str(self.directory) if self.directory.is_dir() else "/"
-        return subprocess.run(["docker", *argv], cwd=where, capture_output=True, text=True, check=False, **source)
+        # With the lock, which a command that outlives this process keeps until it ends.
+        return subprocess.run(
+            ["docker", *argv], cwd=where, capture_output=True, text=True, check=False, close_fds=False, **source
+        )
 
     def containers(self, name: str) -> list[dict[str, Any]]:
         """Return ``docker inspect`` of the service's containers, stopped ones too, one-off ones not."""
@@ -689,6 +692,7 @@ class Service:
         _make_directory(self.stack / "secrets", 0o700)
         with open(self.stack / ".lock", "a", encoding="utf-8") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
+            os.set_inheritable(lock.fileno(), True)
             yield
 
 

@@ -116,7 +116,7 @@ class Workshop:
         return registry.stored(image.repository, image.tag, self.architecture)
 
     def _load_or_build(self, image: Image, key: str, step: Step) -> str:
-        saved = state.cached_file(f"registry-{key[:16]}.tar")
+        saved = state.cached_file("registry.tar")
         if self._load(saved) and self._local_key(image.name) == key:
             return "loaded from the cache"
         for base in image.bases:
@@ -166,6 +166,7 @@ class Workshop:
         key = self._key(image)
         if self._local_key(image.name) != key:
             if image.suite:
+                step.latest = "mmdebstrap"
                 making.debootstrap(self.client, image.name, image.suite, key, self.progress)
             else:
                 for base in image.bases:

@@ -26,6 +26,7 @@ def engine(stack: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
     monkeypatch.setattr(_stack, "Docker", engine.client)
     monkeypatch.setattr(secrets, "token_hex", lambda size: "k" * 2 * size)
     monkeypatch.setattr(os, "fsync", lambda _descriptor: None)
+    monkeypatch.setattr(_stack, "POLL_SECONDS", 0.01)
     return engine
 
 

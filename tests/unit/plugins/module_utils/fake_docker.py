@@ -310,7 +310,7 @@ class Engine:
                 "Status": "created",
                 "ExitCode": 0,
                 "OOMKilled": False,
-                "StartedAt": "2026-11-20T12:00:00.123456789Z",
+                "StartedAt": "2020-01-01T12:00:00.123456789Z",
             },
         }
         self._start(one, model, home, key)
