@@ -151,7 +151,7 @@ def inputs(service: Mapping[str, Any], files: list[str]) -> list[str]:
 
 
 def _source(volume: Any) -> str:
-    return str(volume.get("source", "")) if isinstance(volume, Mapping) else str(volume).split(":")[0]
+    return str(volume.get("source", "")) if isinstance(volume, Mapping) else str(volume).partition(":")[0]
 
 
 def _target(volume: Any) -> str:

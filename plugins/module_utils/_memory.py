@@ -433,12 +433,12 @@ def _table(
     plan: Mapping[str, Any], floors: Mapping[str, int], used: Mapping[str, Mapping[str, Any]] | None = None
 ) -> str:
     total = plan["total_mib"]
-    rows = [["MiB", "replicas", "floor", "limit", "share", *(("used", "peak") if used is not None else ())]]
+    rows = [["MiB", "replicas", "floor", "limit", "share", *(("used", "peak") if used else ())]]
     by_size = sorted(plan["services"].items(), key=lambda item: (-item[1]["limit_mib"] * item[1]["replicas"], item[0]))
     for name, service in by_size:
         limit, replicas = service["limit_mib"], service["replicas"]
         row = [_short(name), replicas, floors.get(name), limit, _share(limit * replicas, total)]
-        if used is not None:
+        if used:
             row += [used.get(name, {}).get(key) for key in ("current_mib", "peak_mib")]
         rows.append(["-" if cell is None else str(cell) for cell in row])
     spare = plan["spare_mib"]

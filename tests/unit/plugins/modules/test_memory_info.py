@@ -5,11 +5,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.testing import patch_module_args
 from ansible_collections.onebox.stack.plugins.modules import memory_info
 
 CONTAINER = {
@@ -22,11 +22,7 @@ CONTAINER = {
 }
 
 
-def run(capsys: pytest.CaptureFixture[str], **args: Any) -> dict[str, Any]:
-    with patch_module_args(args), pytest.raises(SystemExit):
-        memory_info.main()
-    result: dict[str, Any] = json.loads(capsys.readouterr().out)
-    return result
+Run = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
@@ -44,10 +40,8 @@ def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("check", [False, True])
-def test_host_and_containers_are_returned_in_check_mode_too(
-    docker: Path, capsys: pytest.CaptureFixture[str], check: bool
-) -> None:
-    result = run(capsys, project="shop", _ansible_check_mode=check)
+def test_host_and_containers_are_returned_in_check_mode_too(docker: Path, run_module: Run, check: bool) -> None:
+    result = run_module(memory_info, project="shop", _ansible_check_mode=check)
     assert (result["changed"], result["docker_error"]) == (False, None)
     assert result["total_mib"] >= result["available_mib"] > 0
     assert [(found["name"], found["limit_mib"]) for found in result["containers"]] == [("shop-app-1", 64)]
@@ -55,18 +49,16 @@ def test_host_and_containers_are_returned_in_check_mode_too(
 
 
 def test_without_docker_there_are_no_containers_and_no_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_module: Run
 ) -> None:
     monkeypatch.setattr(memory_info.AnsibleModule, "get_bin_path", lambda *args: None)
-    result = run(capsys)
+    result = run_module(memory_info)
     assert (result["containers"], result["docker_error"]) == ([], None)
 
 
-def test_a_docker_that_does_not_answer_leaves_the_host_s_memory_and_says_why(
-    docker: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_docker_that_does_not_answer_leaves_the_host_s_memory_and_says_why(docker: Path, run_module: Run) -> None:
     docker.write_text("#!/bin/sh\necho 'Cannot connect to the Docker daemon' >&2\nexit 1\n")
-    result = run(capsys)
+    result = run_module(memory_info)
     assert result["total_mib"] > 0
     assert (result["containers"], result["docker_error"]) == (
         [],
@@ -74,17 +66,15 @@ def test_a_docker_that_does_not_answer_leaves_the_host_s_memory_and_says_why(
     )
 
 
-def test_a_host_that_does_not_tell_its_memory_is_an_error(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_host_that_does_not_tell_its_memory_is_an_error(monkeypatch: pytest.MonkeyPatch, run_module: Run) -> None:
     def unreadable() -> dict[str, Any]:
         raise PermissionError(13, "Permission denied", "/proc/meminfo")
 
     monkeypatch.setattr(memory_info, "host_memory", unreadable)
-    result = run(capsys)
+    result = run_module(memory_info)
     assert result["failed"]
     assert result["msg"] == ("cannot tell how much memory this host has: [Errno 13] Permission denied: '/proc/meminfo'")
 
 
-def test_an_unknown_option_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "Unsupported parameters" in run(capsys, projekt="shop")["msg"]
+def test_an_unknown_option_is_refused(run_module: Run) -> None:
+    assert "Unsupported parameters" in run_module(memory_info, projekt="shop")["msg"]
