@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -161,7 +162,7 @@ def at_first(picture: Callable[[], set[str]]) -> set[str]:
     return picture()
 
 
-# -- what runs -----------------------------------------------------------------------------------------------------------
+# -- what runs -------------------------------------------------------------------------------------------------------
 
 
 def test_an_order_is_taken_queued_and_invoiced(shop: Shop) -> None:
@@ -198,22 +199,18 @@ def test_a_process_reads_its_secrets_as_files_and_its_environment_has_paths_only
     process: str, app: dict[str, Any], secrets: dict[str, str], container: Callable[..., Container]
 ) -> None:
     expected = {name: secrets[name] for name in ("shop_mysql_password", "redis_password")} | app["secrets"]
-    script = "foreach (glob('/run/secrets/*') as $path) { $all[basename($path)] = file_get_contents($path); } echo json_encode($all);"
-    assert json.loads(container(process).exec_run(["php", "-r", script]).output) == expected
-    environment = "\n".join(container(process).attrs["Config"]["Env"])
-    assert [name for name, value in expected.items() if value in environment] == []
-    for name in (
-        "DB_PASSWORD_FILE=/run/secrets/shop_mysql_password",
-        "REDIS_PASSWORD_FILE=/run/secrets/redis_password",
-    ):
-        assert name in environment
+    script = "foreach (glob('/run/secrets/*') as $path) { $all[basename($path)] = file_get_contents($path); }"
+    read = container(process).exec_run(["php", "-r", f"{script} echo json_encode($all);"]).output
+    assert json.loads(read) == expected
+    environment = container(process).attrs["Config"]["Env"]
+    assert [name for name, value in expected.items() if value in "\n".join(environment)] == []
+    assert "DB_PASSWORD_FILE=/run/secrets/shop_mysql_password" in environment
+    assert "REDIS_PASSWORD_FILE=/run/secrets/redis_password" in environment
 
 
 def test_each_consumer_has_a_copy_of_a_secret_that_only_its_group_may_read(host: Host) -> None:
-    lines = host.check_output(
-        "cd /opt/onebox/secrets && stat --format '%n %u:%g %a' . shop shop/* redis/redis_password"
-    ).splitlines()
-    assert dict(line.split(" ", 1) for line in lines) == {
+    look = "cd /opt/onebox/secrets && stat --format '%n %u:%g %a' . shop shop/* redis/redis_password"
+    assert dict(line.split(" ", 1) for line in host.check_output(look).splitlines()) == {
         ".": "0:0 700",
         "shop": "0:0 700",
         "shop/APP_KEY": "0:33 440",
@@ -236,8 +233,7 @@ def test_a_worker_that_is_stopped_finishes_its_job(
         host.check_output("docker start onebox-shop-worker-1")
         waiting = "SELECT 1 FROM information_schema.processlist WHERE info LIKE 'UPDATE orders%%' AND user = 'shop'"
         assert wait_until(lambda: cursor.execute(waiting)), "the worker does not take the order"
-        with subprocess.Popen(["sleep", "0"]):
-            host.check_output("docker stop onebox-shop-worker-1 >/dev/null 2>&1 &")
+        host.check_output("docker stop onebox-shop-worker-1 >/dev/null 2>&1 &")
         time.sleep(1)
         assert container("shop-worker").status == "running"
         database.rollback()
@@ -248,7 +244,7 @@ def test_a_worker_that_is_stopped_finishes_its_job(
     host.check_output("docker start onebox-shop-worker-1")
 
 
-# -- releases ------------------------------------------------------------------------------------------------------------
+# -- releases --------------------------------------------------------------------------------------------------------
 
 
 def test_a_second_release_is_deployed_and_files_of_the_first_are_still_served(
@@ -291,7 +287,11 @@ def test_a_third_release_has_no_worker_more_replicas_and_no_files_of_the_first(
     assert run.exit_code == 0, run.output
     assert "remove container onebox-shop-worker-1" in run.actions
     running = engine.containers.list(filters={"label": "onebox.service=shop"})
-    assert sorted(one.labels["com.docker.compose.service"] for one in running) == ["shop-scheduler", "shop-web", "shop-web"]
+    assert sorted(one.labels["com.docker.compose.service"] for one in running) == [
+        "shop-scheduler",
+        "shop-web",
+        "shop-web",
+    ]
     assert shop.get("/only-3.0.0.txt").text == "3.0.0"
     assert shop.get("/only-2.0.0.txt").text == "2.0.0"
     assert shop.get("/logo.svg").status_code == 404
@@ -300,16 +300,23 @@ def test_a_third_release_has_no_worker_more_replicas_and_no_files_of_the_first(
     assert wait_until(lambda: servers.add(shop.get("/api/whoami").json()["host"]) or len(servers) == 2)
 
 
-# What there is on the host when a run that goes back to the first release is cut off.
+# What there is on the host when a run that goes back to the first release is cut off, and what is killed then: the
+# module alone, or all that holds the lock, which is the commands that it runs too.
 MOMENTS = {
-    "the new files lie beside the old ones": f"[ -e {HOME}/../.shop.new/compose.yaml ]",
-    "a release step runs": "docker ps -q --filter label=com.docker.compose.oneoff=True | grep -q .",
-    "one container is new": (
-        f"docker ps -aq --filter ancestor={IMAGE}:1.0.0 --filter label=com.docker.compose.oneoff=False | grep -q ."
+    "the new files lie beside the old ones": (f"[ -e {HOME}/../.shop.new/compose.yaml ]", ".*"),
+    "a release step runs": ("docker ps -q --filter label=com.docker.compose.oneoff=True | grep -q .", "python3"),
+    "the first container is new": (
+        f"docker ps -aq --filter ancestor={IMAGE}:1.0.0 --filter label=com.docker.compose.oneoff=False | grep -q .",
+        ".*",
     ),
 }
-# The module is what holds the lock.
-KILL = "for fds in /proc/[0-9]*/fd; do if ls -l $fds | grep -q /opt/onebox/.lock; then fds=${fds#/proc/}; kill -9 ${fds%/fd}; fi; done"
+KILL = """
+until {condition}; do sleep 0.01; done
+for process in /proc/[0-9]*; do
+  ls -l $process/fd | grep -q /opt/onebox/.lock && grep -qx '{what}' $process/comm && kill -9 ${{process#/proc/}}
+done 2>/dev/null
+exit 0
+"""
 
 
 def test_a_run_that_is_killed_at_any_moment_is_finished_by_the_next_one(
@@ -323,15 +330,14 @@ def test_a_run_that_is_killed_at_any_moment_is_finished_by_the_next_one(
 ) -> None:
     order = shop.order()
     assert shop.status(order) == "queued"
-    for moment, condition in MOMENTS.items():
+    for moment, (condition, what) in MOMENTS.items():
         run = subprocess.Popen(
             ["ansible-playbook", "--inventory", inventory, *command()],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        script = f"until {condition}; do sleep 0.01; done; {KILL} 2>/dev/null"
-        assert host.run("timeout 90 sh -c %s", script).rc == 0, moment
+        assert host.run("timeout 90 sh -c %s", KILL.format(condition=condition, what=what)).rc == 0, moment
         os.killpg(run.pid, signal.SIGKILL)
         run.wait()
     run = site()
@@ -344,50 +350,30 @@ def test_a_run_that_is_killed_at_any_moment_is_finished_by_the_next_one(
     assert (again.exit_code, again.changed) == (0, []), again.output
 
 
-SAYS = "fwrite(STDERR, 'the ledger cannot be opened'); exit(7);"
-BAD = {
+ENDS = ["php", "-r", "fwrite(STDERR, 'the ledger cannot be opened'); exit(7);"]
+WEB = {"kind": "fastcgi", "port": 9000, "health": ["bin/health-web"]}
+BACK = r"The configuration before this run is in force again\."
+BAD: dict[str, tuple[dict[str, Any], str]] = {
     "an image that does not exist": (
         {"tag": "9.9.9"},
-        [f"shop: the image {IMAGE}:9.9.9 cannot be pulled", "manifest unknown"],
+        rf"shop: the image {IMAGE}:9\.9\.9 cannot be pulled: .*manifest unknown",
     ),
     "a release step that fails": (
-        {"release_steps": [["php", "-r", SAYS]]},
-        [f"shop: the release step 'php -r {SAYS}' failed; what ran before still runs", "the ledger cannot be opened"],
+        {"release_steps": [ENDS]},
+        r"shop: the release step 'php -r .*' failed; what ran before still runs:\s+the ledger cannot be opened",
     ),
     "a container that ends": (
-        {
-            "processes": {
-                "web": {"kind": "fastcgi", "port": 9000, "command": ["php", "-r", SAYS], "health": ["bin/health-web"]}
-            }
-        },
-        [
-            "shop: container onebox-shop-web-",
-            "is restarting (exit code 7)",
-            "the ledger cannot be opened",
-            "in force again",
-        ],
+        {"processes": {"web": {**WEB, "command": ENDS}}},
+        rf"shop: container onebox-shop-web-\d+ is restarting \(exit code 7\)\..*the ledger cannot be opened.*{BACK}",
     ),
     "a container without a health check that ends": (
-        {"processes": {"worker": {"command": ["php", "-r", SAYS]}}},
-        [
-            "shop: container onebox-shop-worker-1 is restarting (exit code 7)",
-            "the ledger cannot be opened",
-            "in force again",
-        ],
+        {"processes": {"worker": {"command": ENDS}}},
+        rf"shop: container onebox-shop-worker-\d+ is restarting \(exit code 7\)\..*the ledger cannot be opened.*{BACK}",
     ),
     "a container that never becomes healthy": (
-        {
-            "processes": {
-                "web": {"kind": "fastcgi", "port": 9000, "health": ["php", "-r", "echo 'no ledger'; exit(1);"]}
-            }
-        },
-        [
-            "shop: container onebox-shop-web-",
-            "is starting after 10 s",
-            "Its health check says: no ledger",
-            "ready to handle connections",
-            "in force again",
-        ],
+        {"processes": {"web": {**WEB, "health": ["php", "-r", "echo 'no ledger'; exit(1);"]}}},
+        r"shop: container onebox-shop-web-\d+ is starting after 10 s\.\s+Its health check says: no ledger\s+"
+        rf"Last log lines:.*ready to handle connections.*{BACK}",
     ),
 }
 
@@ -399,8 +385,7 @@ def test_a_bad_release_fails_with_a_reason_and_the_one_before_goes_on(
     changes, words = BAD[case]
     run = site(wait=10, **changes)
     assert run.exit_code != 0
-    for text in words:
-        assert text in run.output
+    assert re.search(words, run.output, re.DOTALL), run.output
     assert shop.serves("1.0.0")
     assert shop.get("/logo.svg").status_code == 200
     assert shop.is_invoiced(shop.order())
@@ -413,12 +398,14 @@ def test_drift_is_named_by_check_mode_and_exactly_that_is_repaired(
     snapshot: Callable[[], str],
     picture: Callable[[], set[str]],
     at_first: set[str],
+    container: Callable[..., Container],
+    queue: redis.Redis,
     host: Host,
 ) -> None:
-    host.check_output(
-        f"docker stop onebox-shop-scheduler-1; docker rm --force onebox-shop-worker-1; echo 'memory_limit = -1' >>{HOME}/php.ini;"
-        f"rm {HOME}/public/current; chmod 644 /opt/onebox/secrets/shop/APP_KEY; docker volume ls"
-    )
+    container("shop-scheduler").stop()
+    container("shop-worker").remove(force=True)
+    host.check_output(f"echo 'memory_limit = -1' >>{HOME}/php.ini; rm {HOME}/public/current")
+    host.check_output("chmod 644 /opt/onebox/secrets/shop/APP_KEY")
     drifted = snapshot()
     check = site("--check")
     assert (check.exit_code, check.changed) == (0, [RUN]), check.output
@@ -426,7 +413,18 @@ def test_drift_is_named_by_check_mode_and_exactly_that_is_repaired(
     assert snapshot() == drifted
     run = site()
     assert run.exit_code == 0, run.output
-    assert run.actions == check.actions
-    assert run.actions == []
+    assert (
+        run.actions
+        == check.actions
+        == [
+            f"write {HOME}/php.ini",
+            "write /opt/onebox/secrets/shop/APP_KEY",
+            "recreate shop-web (its files were altered)",
+            "start shop-worker (0 of 1 containers there)",
+            "recreate shop-scheduler (its files were altered)",
+            f"publish the files of {IMAGE}:1.0.0",
+        ]
+    )
     assert picture() ^ at_first == set()
     assert shop.is_invoiced(shop.order())
+    queue.set("test:releases", 1)  # as it was

@@ -10,6 +10,7 @@ import itertools
 import json
 import re
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -262,7 +263,7 @@ def test_passwords_change_only_when_that_is_asked_for_and_are_never_shown(
     inventory: Path,
     host: Host,
 ) -> None:
-    new = {name: f"New-{name}-{'x' * 8}" for name in ("mysql_root_password", "shop_mysql_password")}
+    new = {name: f"New-{uuid.uuid4()}" for name in ("mysql_root_password", "shop_mysql_password")}
     store = inventory / ".secrets" / f"{host.ansible.get_variables()['inventory_hostname']}.json"
     store.write_text(json.dumps({**secrets, **new}))
 

@@ -73,7 +73,7 @@ def careless(stack: list[Container], engine: docker.DockerClient) -> Iterator[Co
     )
     container.reload()
     yield container
-    container.remove(force=True)
+    container.remove(force=True, v=True)
 
 
 def test_a_container_without_the_policy_is_told_from_one_with_it(

@@ -6,20 +6,38 @@
 
 from __future__ import annotations
 
+import docker
 from testinfra.host import Host
 
 
-def test_no_secret_is_in_a_containers_configuration_or_in_a_process_list(host: Host, secrets: dict[str, str]) -> None:
-    shown = host.check_output(
-        "docker inspect $(docker ps --all --quiet); cd /opt/*/ && docker compose config;"
+def shown(host: Host) -> str:
+    """What anybody who may ask Docker, or list processes, gets to see."""
+    return host.check_output(
+        "docker inspect $(docker ps --all --quiet);"
+        "for file in /opt/*/compose.yaml; do docker compose -f $file config; done;"
         "cat /proc/[0-9]*/cmdline | tr '\\0' ' '"
     )
-    assert [name for name, value in secrets.items() if value in shown] == []
+
+
+def test_no_secret_is_in_a_containers_configuration_or_in_a_process_list(host: Host, secrets: dict[str, str]) -> None:
+    found = shown(host)
+    assert [name for name, value in secrets.items() if value in found] == []
+
+
+def test_a_secret_in_an_environment_or_in_arguments_would_be_found(host: Host, engine: docker.DockerClient) -> None:
+    host.check_output("systemd-run --quiet --unit=careless sh -c 'sleep 60; : as-an-argument'")
+    image = engine.containers.list()[0].image
+    careless = engine.containers.create(image, environment={"PASSWORD": "in-the-environment"})
+    found = shown(host)
+    careless.remove(v=True)
+    host.check_output("systemctl stop careless")
+    assert "as-an-argument" in found
+    assert "in-the-environment" in found
 
 
 def test_a_secret_on_the_host_is_closed_to_who_has_no_need_of_it(host: Host, secrets: dict[str, str]) -> None:
     values = "\n".join(secrets.values())
-    paths = host.check_output("grep --recursive --files-with-matches --fixed-strings %s /opt", values).splitlines()
-    assert paths
-    assert host.run(f"runuser -u nobody -- cat {' '.join(paths)}").stdout == ""
-    assert {(host.file(path).user, host.file(path).mode) for path in paths} == {("root", 0o440)}
+    paths = host.check_output("grep --recursive --files-with-matches --fixed-strings %s /opt", values).split()
+    assert set(host.check_output(f"stat --format '%U %a' {' '.join(paths)}").splitlines()) == {"root 440"}
+    for path in paths:
+        assert "Permission denied" in host.run("runuser -u nobody -- cat %s", path).stderr, path

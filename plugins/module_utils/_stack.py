@@ -20,6 +20,7 @@ import hmac
 import json
 import os
 import pathlib
+import re
 import secrets as random_secrets
 import shutil
 import subprocess
@@ -35,6 +36,9 @@ WELL = ("running", "healthy")
 HIDDEN = "(hidden)\n"
 STATE = ".state.json"
 VAULT_MODE = "0440"
+# What Compose calls a new container until the one that it replaces is gone. One that a killed run left over is in the
+# way of every later ``up``.
+HALF_MADE = re.compile(r"/[0-9a-f]{12}_")
 POLL_SECONDS = 0.3
 # A container without a health check is well when it has run for this long.
 SETTLED_SECONDS = 2
@@ -167,9 +171,17 @@ class Docker:
         source: dict[str, Any] = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
         # In check mode the directory may not be there yet; what only looks does not need it.
         where = str(self.directory) if self.directory.is_dir() else "/"
-        # With the lock, which a command that outlives this process keeps until it ends.
+        # A file of one service knows nothing of the others, which Compose would advise to remove.
+        environment = {**os.environ, "COMPOSE_IGNORE_ORPHANS": "true"}
         return subprocess.run(
-            ["docker", *argv], cwd=where, capture_output=True, text=True, check=False, close_fds=False, **source
+            ["docker", *argv],
+            cwd=where,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            close_fds=False,  # with the lock, which a command that outlives this process keeps until it ends
+            **source,
         )
 
     def containers(self, name: str) -> list[dict[str, Any]]:
@@ -386,7 +398,7 @@ class Service:
         self.found = self.docker.containers(self.wanted.name)
         for found in self.found:
             key = _key(found)
-            if key in by_key:
+            if key in by_key and not HALF_MADE.match(found["Name"]):
                 by_key[key].append(found)
             else:
                 difference.leftover.append(found["Id"])
@@ -482,14 +494,27 @@ class Service:
             )
 
     def _run_release(self, stage: pathlib.Path) -> None:
+        file = str(stage / "compose.yaml")
         for step in self.wanted.release:
-            try:
-                self._compose("run", "--rm", "-T", "--no-deps", step.service, *step.argv, at=stage)
-            except StackError as error:
+            done = self.docker.attempt(
+                "compose",
+                "-p",
+                self.wanted.project,
+                "-f",
+                file,
+                "run",
+                "--rm",
+                "-T",
+                "--no-deps",
+                step.service,
+                *step.argv,
+            )
+            if done.returncode != 0:
+                words = _last_words(done.stdout + done.stderr, LOG_LINES)
+                command = " ".join(step.argv)
                 raise StackError(
-                    f"{self.wanted.name}: the release step '{' '.join(step.argv)}' failed; what ran before still "
-                    f"runs:\n{error}"
-                ) from error
+                    f"{self.wanted.name}: the release step '{command}' failed; what ran before still runs:\n{words}"
+                )
 
     def _write_secrets(self, difference: Difference) -> None:
         _make_directory(self.vault, 0o700)

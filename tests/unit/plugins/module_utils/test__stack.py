@@ -345,6 +345,16 @@ def test_a_replica_too_many_is_removed(running: Shop, engine: Engine) -> None:
     assert [one["Name"] for one in engine.of("worker")] == ["/demo-worker-1", "/demo-worker-2"]
 
 
+def test_a_container_that_compose_was_cut_off_at_replacing_is_removed(running: Shop, engine: Engine) -> None:
+    half = copy.deepcopy(engine.of("web")[0])
+    half.update(Id="half", Name="/0123456789ab_demo-web-1", State={**half["State"], "Status": "created"})
+    engine.made["half"] = half
+    ids = engine.ids("web")
+    assert apply(running).actions == ["remove container 0123456789ab_demo-web-1"]
+    assert engine.ids("web") == [id_ for id_ in ids if id_ != "half"]
+    assert engine.calls.index("rm --volumes half") < engine.calls.index(UP)
+
+
 def test_a_missing_replica_does_not_hide_that_the_others_have_altered_files(
     running: Shop, engine: Engine, stack: pathlib.Path
 ) -> None:
@@ -395,6 +405,12 @@ def test_a_reload_file_edited_on_the_host_is_loaded_again(running: Shop, engine:
     assert apply(running).actions == [f"write {live}", "load the settings of shop"]
     assert engine.of("web")[0]["loaded"] == {"services/shop/live/a.conf": "a"}
     assert apply(running).actions == []
+
+
+def test_settings_are_loaded_into_a_container_that_was_removed_by_hand(running: Shop, engine: Engine) -> None:
+    del engine.made[engine.ids("web")[0]]
+    assert apply(running).actions == ["start web (0 of 1 containers there)", "load the settings of shop"]
+    assert engine.ran == ["web: reload -s"]
 
 
 def test_the_reload_command_reads_a_secret_from_its_standard_input(running: Shop, engine: Engine) -> None:
@@ -611,3 +627,14 @@ def test_without_a_client_the_role_that_brings_it_is_named(
         StackError, match=r"\Athe docker client is not installed; apply the role onebox\.stack\.docker first\Z"
     ):
         _stack.Docker("demo", tmp_path).run("ps")
+
+
+def test_a_command_has_the_lock_too_and_so_keeps_it_when_the_run_is_killed(
+    client: _stack.Docker, tmp_path: pathlib.Path
+) -> None:
+    (tmp_path / "bin" / "docker").write_text("#!/bin/sh\nreadlink /proc/$$/fd/* || true\n")
+    lock = str(tmp_path / "demo" / ".lock")
+    service = _stack.Service(Shop(str(tmp_path / "demo")).wanted())
+    with service._locked():
+        assert lock in client.run("compose", "up").splitlines()
+    assert lock not in client.run("compose", "up").splitlines()

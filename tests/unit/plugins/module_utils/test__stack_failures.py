@@ -80,6 +80,18 @@ def test_a_container_without_a_log_is_said_to_have_none(running: Shop, engine: E
         apply(running.but(files={"worker.conf": "crash"}))
 
 
+def test_when_the_old_containers_do_not_get_well_either_that_is_said(
+    running: Shop, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sick = {"Health": {"Status": "unhealthy"}}
+    monkeypatch.setattr(engine, "step", lambda where: engine.set_state("web", **sick) if "with web" in where else None)
+    with pytest.raises(StackError) as failed:
+        apply(running.but(limit_mib=96))
+    assert str(failed.value).splitlines()[-1] == (
+        "Going back to the configuration before this run was tried, and failed too."
+    )
+
+
 def test_a_first_run_that_fails_leaves_its_containers_for_a_look_with_what_they_mount(
     shop: Shop, engine: Engine, stack: pathlib.Path
 ) -> None:

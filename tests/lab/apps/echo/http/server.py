@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Says what reached it, as JSON, on port 8000; `/ws` sends back what comes on a websocket (RFC 6455), `/slow` takes its time."""
+"""Says what reached it, as JSON, on port 8000, and sends back what comes on a websocket (RFC 6455)."""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ import os
 import signal
 import socket
 import sys
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qs, urlsplit
 
 GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 CLOSE = 8
@@ -26,13 +24,10 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        url = urlsplit(self.path)
         if self.headers.get("Upgrade", "").lower() == "websocket":
             self._websocket()
-            return
-        if url.path == "/slow":
-            time.sleep(float(parse_qs(url.query).get("seconds", ["1"])[0]))
-        self._answer()
+        else:
+            self._answer()
 
     def do_POST(self) -> None:
         left = int(self.headers.get("Content-Length", 0))
@@ -59,11 +54,11 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def _websocket(self) -> None:
-        accept = base64.b64encode(hashlib.sha1((self.headers["Sec-WebSocket-Key"] + GUID).encode()).digest()).decode()
+        proof = hashlib.sha1((self.headers["Sec-WebSocket-Key"] + GUID).encode(), usedforsecurity=False).digest()
         self.send_response(101)
         self.send_header("Upgrade", "websocket")
         self.send_header("Connection", "Upgrade")
-        self.send_header("Sec-WebSocket-Accept", accept)
+        self.send_header("Sec-WebSocket-Accept", base64.b64encode(proof).decode())
         self.end_headers()
         self.close_connection = True
         while (frame := self._frame()) is not None:
