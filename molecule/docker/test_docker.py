@@ -66,7 +66,7 @@ def test_the_daemon_has_the_settings(host: Host) -> None:
 def test_containers_outlive_a_restart_of_the_daemon(host: Host, sleeper: str) -> None:
     started = host.check_output(f"docker inspect --format '{{{{.State.StartedAt}}}}' {sleeper}")
     before = daemon_pid(host)
-    host.check_output("systemctl restart docker")
+    host.check_output("systemctl reset-failed docker && systemctl restart docker")
     assert daemon_pid(host) != before
     assert host.check_output(f"docker inspect --format '{{{{.State.StartedAt}}}}' {sleeper}") == started
 
