@@ -249,13 +249,24 @@ def test_the_app_is_told_who_asks_for_what(web: requests.Session, host: Host) ->
     assert server.get("HTTP_PROXY", "") == ""
 
 
-def test_an_upload_below_the_limit_reaches_the_app_and_one_above_is_refused(web: requests.Session) -> None:
-    # The limit is 3 MiB; PHP's own would be 2 MiB.
-    body = web.post("https://php.example.com/", data=bytes(2 * MIB), timeout=10)
-    assert body.json()["received"] == 2 * MIB
-    upload = web.post("https://php.example.com/", files={"file": bytes(3 * MIB - 1024)}, timeout=10)
-    assert upload.json()["files"] == {"file": {"error": 0, "size": 3 * MIB - 1024}}
-    assert web.post("https://php.example.com/", data=bytes(4 * MIB), timeout=10).status_code == 413
+def test_uploads_up_to_the_limit_reach_the_app_and_larger_ones_are_refused(
+    web: requests.Session, container: Callable[..., Container]
+) -> None:
+    body = web.post("https://php.example.com/", data=bytes(1000), timeout=10)
+    assert body.json()["received"] == 1000
+
+    # PHP's own limit would be 2 MiB, and two at a time are more than the memory of the container.
+    size = 100 * MIB - 1000
+    assert container("php-fpm").attrs["HostConfig"]["Memory"] < 2 * size
+
+    def upload(size: int) -> requests.Response:
+        return web.post("https://php.example.com/", files={"file": bytes(size)}, timeout=60)
+
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(upload, [size, size]))
+    assert [answer.json()["files"] for answer in answers] == [{"file": {"error": 0, "size": size}}] * 2
+    assert "exited on signal" not in container("php-fpm").logs().decode()
+    assert upload(100 * MIB).status_code == 413
 
 
 # -- an HTTP app -----------------------------------------------------------------------------------------------------

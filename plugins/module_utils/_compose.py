@@ -114,7 +114,9 @@ def _with_policy(own: Mapping[str, Any], key: str, name: str, limit_mib: int, *,
         # Unset, a container may take as much swap again as its limit, and a database then crawls instead of failing.
         service.setdefault("memswap_limit", limit)
     labels = service.get("labels", {})
-    service["labels"] = {**labels, LABEL_SERVICE: name, LABEL_DIGEST: DIGEST_MARK.format(service=key)}
+    service["labels"] = {**labels, LABEL_SERVICE: name}
+    if "profiles" not in service:  # such a container is made for one command, and never compared with what is wanted
+        service["labels"][LABEL_DIGEST] = DIGEST_MARK.format(service=key)
     return service
 
 

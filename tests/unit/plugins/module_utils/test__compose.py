@@ -58,6 +58,10 @@ def test_a_service_that_says_nothing_gets_the_whole_policy() -> None:
     assert service["labels"] == {"onebox.service": "redis", "onebox.digest": "@digest:redis@"}
 
 
+def test_a_service_for_single_commands_has_no_digest() -> None:
+    assert one({"profiles": ["release"]})["labels"] == {"onebox.service": "redis"}
+
+
 @pytest.mark.parametrize(
     ("own", "field", "expected"),
     [
