@@ -134,7 +134,7 @@ def test_check_mode_on_a_bare_host_tells_the_whole_install_and_does_none_of_it(t
         bare.write_inventory(tmp_path / "hosts.yml")
         before = bare.exec("sh", "-c", TREE).stdout
         command = ["ansible-playbook", "site.yml", "--check", "--diff", "-i", str(tmp_path)]
-        environment = os.environ | {"ANSIBLE_NOCOLOR": "true"}
+        environment = os.environ | {"ANSIBLE_NOCOLOR": "true", "ANSIBLE_FORCE_COLOR": "false"}
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         after = bare.exec("sh", "-c", TREE).stdout
     finally:
