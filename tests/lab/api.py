@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import docker
 from lab import apt_repository, catalogue, engine, images, network, packages, registry, state
 from lab.images import Workshop
 from lab.progress import Progress
-from lab.settings import APT_REPOSITORY_URL, LABEL, LOCAL_REGISTRY, STATE_DIRECTORY
+from lab.settings import APT_REPOSITORY_URL, LABEL, LOCAL_REGISTRY, STATE_DIRECTORY, LabError
 from lab.vps import Options, Vps, check_name
 
 
@@ -84,6 +84,24 @@ def build(
     """Build a Dockerfile's directory and push it; return the name with its digest by which every VPS pulls it."""
     with _workshop(progress or Progress()) as workshop:
         return workshop.build(directory, tag, arguments or {})
+
+
+def ensure_images(names: Collection[str], progress: Progress | None = None) -> None:
+    """Have these images of the table in the registry, lazy ones too."""
+    with _workshop(progress or Progress()) as workshop:
+        for name in names:
+            if name not in workshop.images:
+                raise LabError(f"The lab has no image {name!r}; there is {', '.join(workshop.images)}")
+        workshop.ensure(names)
+
+
+def local_images(names: Collection[str], progress: Progress | None = None) -> docker.DockerClient:
+    """Have these images of the table in this machine's engine, for containers beside the VPSes; return its client."""
+    with _workshop(progress or Progress()) as workshop:
+        workshop.ensure(names)
+        for name in names:
+            workshop.local(name)
+        return workshop.client
 
 
 def serve_apt_repository(progress: Progress | None = None) -> str:

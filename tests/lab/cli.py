@@ -59,6 +59,10 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("--build-arg", action="append", default=[], metavar="NAME=VALUE")
     build.set_defaults(run=_build)
 
+    image = commands.add_parser("image", help="have images that are made when first asked for")
+    image.add_argument("names", nargs="+", metavar="NAME:TAG")
+    image.set_defaults(run=_image)
+
     apt_repository = commands.add_parser("apt-repo", help="serve the lab's own apt repository, laid out like Docker's")
     apt_repository.set_defaults(run=_apt_repository)
 
@@ -95,6 +99,10 @@ def _destroy(options: argparse.Namespace, progress: Progress) -> None:
 def _build(options: argparse.Namespace, progress: Progress) -> None:
     arguments = dict(text.partition("=")[::2] for text in options.build_arg)
     print(api.build(options.directory, options.tag, arguments, progress))
+
+
+def _image(options: argparse.Namespace, progress: Progress) -> None:
+    api.ensure_images(options.names, progress)
 
 
 def _apt_repository(options: argparse.Namespace, progress: Progress) -> None:

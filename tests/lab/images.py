@@ -176,7 +176,7 @@ class Workshop:
 
     def _key(self, image: Image) -> str:
         if image.suite:
-            return catalogue.suite_key(image.suite, making.BASE_OPTIONS)
+            return catalogue.suite_key(image.suite, making.suite_options(image.suite))
         return catalogue.build_key(image.context, image.dockerfile, self._identity)
 
     def _identity(self, name: str) -> str:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import contextlib
 import re
 import shutil
+import ssl
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,19 @@ BASE_OPTIONS = [
     ' > "$1/etc/apt/apt.conf.d/docker-clean"; rm "$1"/var/cache/apt/*.bin',
 ]
 
+# Sid's index is valid for a week only: a mirror that lags behind serves an older one.
+SUITE_OPTIONS = {"sid": ['--aptopt=Acquire::Check-Valid-Until "false"']}
+
+# A Dockerfile that copies this file gets the certificates of the authorities that this machine trusts: behind a proxy
+# that looks into TLS, a stage that downloads has to trust what the machine does.
+CERTIFICATES = "machine-ca-certificates.crt"
+
 ANSI_COLOUR = re.compile("\x1b\\[[0-9;]*m")
+
+
+def suite_options(suite: str) -> list[str]:
+    """Return the options of mmdebstrap for a suite of Debian."""
+    return [*BASE_OPTIONS, *SUITE_OPTIONS.get(suite, [])]
 
 
 def debootstrap(client: docker.DockerClient, name: str, suite: str, key: str, progress: Progress) -> None:
@@ -43,7 +56,7 @@ def debootstrap(client: docker.DockerClient, name: str, suite: str, key: str, pr
         packages.install(["mmdebstrap"], progress)
     with tempfile.TemporaryDirectory() as directory:
         tarball = Path(directory) / "base.tar"
-        packages.run(["mmdebstrap", *BASE_OPTIONS, suite, str(tarball)])
+        packages.run(["mmdebstrap", *suite_options(suite), suite, str(tarball)])
         client.api.import_image_from_file(
             str(tarball),
             *name.rsplit(":", 1),
@@ -62,21 +75,36 @@ def build(
 ) -> None:
     """Build a Dockerfile of a directory as the image `name`; raise LabError with the last output when that fails."""
     before = set(client.api.images(all=True, quiet=True))
-    events = client.api.build(
-        path=str(context),
-        dockerfile=dockerfile,
-        tag=name,
-        buildargs=dict(arguments or {}),
-        labels={LABEL: "image", KEY_LABEL: key},
-        rm=True,
-        forcerm=True,
-        decode=True,
-    )
-    _follow(events, step)
+    with _with_certificates(context, dockerfile) as path:
+        events = client.api.build(
+            path=str(path),
+            dockerfile=dockerfile,
+            tag=name,
+            buildargs=dict(arguments or {}),
+            labels={LABEL: "image", KEY_LABEL: key},
+            rm=True,
+            forcerm=True,
+            decode=True,
+        )
+        _follow(events, step)
     if _keeps_build_steps(client):
         for leftover in set(client.api.images(all=True, quiet=True)) - before - {client.images.get(name).id}:
             with contextlib.suppress(docker.errors.ImageNotFound):
                 client.images.remove(leftover, force=True)
+
+
+@contextlib.contextmanager
+def _with_certificates(context: Path, dockerfile: str) -> Iterator[Path]:
+    """Give the directory to build: a copy with CERTIFICATES when the Dockerfile copies them."""
+    if f"COPY {CERTIFICATES} " not in (context / dockerfile).read_text():
+        yield context
+        return
+    with tempfile.TemporaryDirectory() as directory:
+        copy = Path(directory) / "context"
+        shutil.copytree(context, copy)
+        trusted = ssl.create_default_context().get_ca_certs(binary_form=True)
+        (copy / CERTIFICATES).write_text("".join(map(ssl.DER_cert_to_PEM_cert, trusted)))
+        yield copy
 
 
 def push(client: docker.DockerClient, reference: str, step: Step) -> None:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 from unittest.mock import MagicMock
@@ -37,6 +38,21 @@ def test_the_name_that_a_vps_pulls_is_all_that_a_build_prints_on_standard_output
     assert main(["build", "dir", "shop:1", "--build-arg", "A=b=c"]) == 0
     assert build.call_args.args[:3] == (Path("dir"), "shop:1", {"A": "b=c"})
     assert capsys.readouterr().out == "registry.lab:5000/shop:1@sha256:0\n"
+
+
+def test_images_are_made_when_asked_for_by_their_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    ensure_images = MagicMock()
+    monkeypatch.setattr(api, "ensure_images", ensure_images)
+    assert main(["image", "postgres:17", "mysql:9"]) == 0
+    assert ensure_images.call_args.args[0] == ["postgres:17", "mysql:9"]
+
+
+def test_an_image_that_the_lab_does_not_have_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    workshop = MagicMock(images={"postgres:17": None, "mysql:9": None})
+    monkeypatch.setattr(api, "_workshop", lambda progress: nullcontext(workshop))
+    with pytest.raises(LabError, match=r"\AThe lab has no image 'postgres:16'; there is postgres:17, mysql:9\Z"):
+        api.ensure_images(["mysql:9", "postgres:16"])
+    workshop.ensure.assert_not_called()
 
 
 @pytest.mark.parametrize("error", [LabError("no space left"), docker.errors.APIError("no space left")])

@@ -34,3 +34,8 @@ def test_an_error_has_the_name_of_the_image_and_the_last_output() -> None:
     assert str(error.value) == (
         "image shop:1: The command returned a non-zero code: 100\nE: Unable to locate package nginz"
     )
+
+
+def test_the_index_of_sid_may_be_old_and_no_other_suite_is_made_otherwise() -> None:
+    assert making.suite_options("sid") == [*making.BASE_OPTIONS, '--aptopt=Acquire::Check-Valid-Until "false"']
+    assert making.suite_options("trixie") == making.BASE_OPTIONS
