@@ -11,9 +11,11 @@ version_added: 0.1.0
 author: onebox.stack contributors (!UNKNOWN)
 description:
   - Returns settings with which the engine stays under the limit at the worst, with the engine's own names and written
-    as its configuration file takes them.
+    as it takes them. Octane, Node, Puma, Sidekiq, soketi, MinIO, Meilisearch and Gotenberg are set by environment
+    variables, which are text.
   - No setting shrinks as the limit grows.
-  - A limit that is too small to be of use is an error that names the smallest one.
+  - A limit that is too small to be of use is an error that names the setting, and the smallest limit.
+  - Numbers may be given as their digits.
 positional: _input, engine
 options:
   _input:
@@ -21,27 +23,51 @@ options:
     type: int
     required: true
   engine:
-    description: What runs in the container.
+    description: What runs in the container. V(mysql) is MariaDB or MySQL, V(redis) is Valkey or Redis.
     type: str
     required: true
-    choices: [mysql, redis, nginx, php_fpm]
+    choices:
+      - mysql
+      - postgresql
+      - redis
+      - soketi
+      - minio
+      - meilisearch
+      - nginx
+      - php_fpm
+      - octane
+      - node
+      - puma
+      - sidekiq
+      - gotenberg
   flavor:
     description:
-      - With O(engine=mysql), only V(mariadb), the default.
+      - With O(engine=mysql), V(mariadb), the default, or V(mysql).
       - With O(engine=redis), V(valkey), the default, or V(redis).
+      - With O(engine=minio), V(silo), the default, V(minio) or V(rustfs).
     type: str
+  server:
+    description: What serves the application, with O(engine=octane).
+    type: str
+    default: frankenphp
+    choices: [frankenphp, swoole]
   cpus:
-    description: CPUs that the container may use, with O(engine=mysql) and O(engine=nginx).
+    description:
+      - CPUs that the container may use, with O(engine=mysql), O(engine=postgresql), O(engine=meilisearch),
+        O(engine=nginx), O(engine=octane) and O(engine=puma).
     type: int
     default: 2
   connections:
-    description: Connections that all clients need together, with O(engine=mysql). Fewer than 20 are taken for 20.
+    description:
+      - Connections that all clients need together, with O(engine=mysql) and O(engine=postgresql).
+      - Fewer than 20 are taken for 20. The three that PostgreSQL keeps for superusers are among them.
     type: int
     default: 20
   performance_schema:
-    description: Whether the performance schema is on, with O(engine=mysql). It takes 95 MiB.
+    description:
+      - Whether the performance schema is on, with O(engine=mysql). It takes 95 MiB of MariaDB and 160 of MySQL.
+      - When it is left out, or none, MariaDB is without, and MySQL has it from a limit of 768 MiB on.
     type: bool
-    default: false
   eviction_policy:
     description:
       - What happens when the memory is full, with O(engine=redis).
@@ -59,13 +85,15 @@ options:
       - volatile-random
       - volatile-ttl
   worker_mib:
-    description: What one worker is planned to hold, in MiB, with O(engine=php_fpm).
+    description:
+      - What one worker is planned to hold, in MiB.
+      - It is 60 by default with O(engine=php_fpm) and O(engine=octane), and 160 with O(engine=puma).
     type: int
-    default: 60
   workers:
-    description: The fewest workers that are of use, with O(engine=php_fpm).
+    description:
+      - The fewest workers that are of use.
+      - It is 2 by default with O(engine=php_fpm), and 1 with O(engine=octane).
     type: int
-    default: 2
   jit_mib:
     description: The buffer of the just-in-time compiler, in MiB, with O(engine=php_fpm). It is off with 0.
     type: int
@@ -76,7 +104,12 @@ EXAMPLES = r"""
 - name: Show the settings of a database
   ansible.builtin.debug:
     msg: "{{ 512 | onebox.stack.tuning('mysql', flavor='mariadb', connections=24) }}"
-  # => {"innodb_buffer_pool_size": "264M", "max_connections": 24, "sort_buffer_size": "512K", ...}
+  # => {"innodb_buffer_pool_size": "262M", "max_connections": 24, "sort_buffer_size": "512K", ...}
+
+- name: Show the settings of another one
+  ansible.builtin.debug:
+    msg: "{{ 512 | onebox.stack.tuning('postgresql', connections=30, cpus=2) }}"
+  # => {"shared_buffers": "128MB", "work_mem": "2762kB", "max_connections": 30, "maintenance_work_mem": "32MB", ...}
 
 - name: Show the settings of a queue
   ansible.builtin.debug:
@@ -87,6 +120,11 @@ EXAMPLES = r"""
   ansible.builtin.debug:
     msg: "{{ 416 | onebox.stack.tuning('php_fpm', worker_mib=60) }}"
   # => {"pm": "dynamic", "pm.max_children": 3, "memory_limit": "128M", "opcache.memory_consumption": 128, ...}
+
+- name: Show the environment of a Node application
+  ansible.builtin.debug:
+    msg: "{{ 256 | onebox.stack.tuning('node') }}"
+  # => {"NODE_OPTIONS": "--max-old-space-size=160"}
 """
 
 RETURN = r"""

@@ -22,7 +22,18 @@ tuning = FilterModule().filters()["tuning"]
             512,
             "mysql",
             {"flavor": "mariadb", "connections": 24},
-            {"innodb_buffer_pool_size": "264M", "max_connections": 24, "sort_buffer_size": "512K"},
+            {"innodb_buffer_pool_size": "262M", "max_connections": 24, "sort_buffer_size": "512K"},
+        ),
+        (
+            512,
+            "postgresql",
+            {"connections": 30, "cpus": 2},
+            {
+                "shared_buffers": "128MB",
+                "work_mem": "2762kB",
+                "max_connections": 30,
+                "maintenance_work_mem": "32MB",
+            },
         ),
         (
             128,
@@ -36,6 +47,7 @@ tuning = FilterModule().filters()["tuning"]
             {"worker_mib": 60},
             {"pm": "dynamic", "pm.max_children": 3, "memory_limit": "128M", "opcache.memory_consumption": 128},
         ),
+        (256, "node", {}, {"NODE_OPTIONS": "--max-old-space-size=160"}),
     ],
 )
 def test_the_settings_of_the_documentation_are_the_ones_that_are_derived(
@@ -52,14 +64,22 @@ def test_an_error_is_one_of_ansible_s_and_says_where_it_is_from() -> None:
 
 def test_the_documentation_has_every_engine_and_every_fact_with_its_default() -> None:
     options = yaml.safe_load(DOCUMENTATION)["options"]
-    assert options["engine"]["choices"] == list(_tuning._ENGINES)
-    facts: dict[str, Any] = {}
-    for engine in _tuning._ENGINES.values():
-        facts.update(engine.facts)
+    assert options["engine"]["choices"] == list(_tuning.ENGINES)
+    facts: dict[str, dict[str, Any]] = {}
+    for name, engine in _tuning.ENGINES.items():
+        for fact, default in engine.facts.items():
+            facts.setdefault(fact, {})[name] = default
     assert set(options) == {"_input", "engine", *facts}
-    for name, default in facts.items():
-        if isinstance(default, tuple):
-            # The choices of a flavor depend on the engine, so that they are told in words.
-            assert options[name].get("choices", list(default)) == list(default)
-        else:
-            assert options[name]["default"] == default
+    for fact, defaults in facts.items():
+        described = options[fact]
+        told = str(described["description"])
+        same = all(default == next(iter(defaults.values())) for default in defaults.values())
+        for engine_name, default in defaults.items():
+            assert f"O(engine={engine_name})" in told, fact
+            first = default[0] if isinstance(default, tuple) else default
+            if same:
+                assert described.get("default") == first, fact
+            else:
+                assert str(first) in told, fact
+            if isinstance(default, tuple):
+                assert all(f"V({choice})" in told or choice in described["choices"] for choice in default), fact

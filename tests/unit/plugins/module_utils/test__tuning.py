@@ -1,26 +1,43 @@
 # Copyright (c) 2026, onebox.stack contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+"""What holds for every engine: bounds, floors, growth, errors, summaries."""
 
 from __future__ import annotations
 
+import functools
 import re
-from fractions import Fraction
 from typing import Any
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils._tuning import floor_mib, tuning, worst_case_mib
+from ansible_collections.onebox.stack.plugins.module_utils import _tuning
+from ansible_collections.onebox.stack.plugins.module_utils._tuning import floor_mib, summary, tuning, worst_case_mib
+from ansible_collections.onebox.stack.plugins.module_utils._tuning.engine import Engine, kib
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 Facts = dict[str, Any]
 
-DEFAULT_FLOORS: list[tuple[str, Facts, int]] = [
+LARGEST_MIB = 65536
+
+# Every engine and flavour with its defaults, and facts that change its formula.
+FLOORS: list[tuple[str, Facts, int]] = [
     ("mysql", {}, 264),
     ("mysql", {"performance_schema": True}, 368),
     ("mysql", {"connections": 60}, 448),
+    ("mysql", {"flavor": "mysql"}, 360),
+    ("mysql", {"flavor": "mysql", "performance_schema": True}, 536),
+    ("mysql", {"flavor": "mysql", "connections": 250}, 1056),
+    ("postgresql", {}, 232),
+    ("postgresql", {"connections": 60}, 576),
+    ("postgresql", {"cpus": 4}, 288),
     ("redis", {}, 48),
     ("redis", {"eviction_policy": "allkeys-lru"}, 48),
+    ("soketi", {}, 160),
+    ("minio", {}, 160),
+    ("minio", {"flavor": "minio"}, 160),
+    ("minio", {"flavor": "rustfs"}, 152),
+    ("meilisearch", {}, 192),
     ("nginx", {}, 48),
     ("nginx", {"cpus": 1}, 32),
     ("nginx", {"cpus": 4}, 88),
@@ -29,228 +46,245 @@ DEFAULT_FLOORS: list[tuple[str, Facts, int]] = [
     ("php_fpm", {"worker_mib": 80}, 272),
     ("php_fpm", {"workers": 6}, 480),
     ("php_fpm", {"jit_mib": 64}, 296),
+    ("octane", {}, 216),
+    ("octane", {"workers": 3}, 344),
+    ("octane", {"server": "swoole"}, 248),
+    ("node", {}, 160),
+    ("puma", {}, 184),
+    ("puma", {"worker_mib": 300}, 336),
+    ("sidekiq", {}, 192),
+    ("gotenberg", {}, 384),
 ]
 
-# Server sizes and what became of them under load, with the container's limit; peak is None where it was killed.
-# MariaDB 11.8.6 with 18 to 40 connections in heavy queries at once; Valkey 8.1.1 rewriting its append-only file.
-MEASURED_MARIADB = [
-    {"limit": 272, "pool": 72, "connections": 20, "tmp": "2M", "peak": 233},
-    {"limit": 512, "pool": 278, "connections": 20, "tmp": "2M", "peak": 453},
-    {"limit": 640, "pool": 256, "connections": 40, "tmp": "2M", "peak": 498},
-    {"limit": 776, "pool": 516, "connections": 20, "tmp": "2M", "peak": 681},
-    {"limit": 1024, "pool": 400, "connections": 40, "tmp": "2M", "peak": 620},
-    {"limit": 1024, "pool": 400, "connections": 40, "tmp": "16M", "peak": None},
-]
-MEASURED_VALKEY = [
-    {"limit": 120, "maxmemory": 47, "peak": 104},
-    {"limit": 240, "maxmemory": 101, "peak": 212},
-    {"limit": 1024, "maxmemory": 200, "peak": 421},
-    {"limit": 270, "maxmemory": 200, "peak": None},
-    {"limit": 333, "maxmemory": 200, "peak": None},
-]
+FLAGS = st.sampled_from([None, False, True])
+CPUS = st.integers(1, 16)
+FACTS = {
+    "mysql": st.fixed_dictionaries(
+        {
+            "flavor": st.sampled_from(["mariadb", "mysql"]),
+            "connections": st.integers(1, 500),
+            "performance_schema": FLAGS,
+            "cpus": CPUS,
+        }
+    ),
+    "postgresql": st.fixed_dictionaries({"connections": st.integers(1, 500), "cpus": CPUS}),
+    "redis": st.fixed_dictionaries({"eviction_policy": st.sampled_from(["noeviction", "allkeys-lru", "volatile-ttl"])}),
+    "soketi": st.just({}),
+    "minio": st.fixed_dictionaries({"flavor": st.sampled_from(["silo", "minio", "rustfs"])}),
+    "meilisearch": st.fixed_dictionaries({"cpus": CPUS}),
+    "nginx": st.fixed_dictionaries({"cpus": CPUS}),
+    "php_fpm": st.fixed_dictionaries(
+        {
+            "worker_mib": st.integers(10, 300),
+            "workers": st.integers(1, 20),
+            "jit_mib": st.sampled_from([0, 32, 100]),
+        }
+    ),
+    "octane": st.fixed_dictionaries(
+        {
+            "server": st.sampled_from(["frankenphp", "swoole"]),
+            "worker_mib": st.integers(10, 300),
+            "workers": st.integers(1, 20),
+            "cpus": CPUS,
+        }
+    ),
+    "node": st.just({}),
+    "puma": st.fixed_dictionaries({"worker_mib": st.integers(50, 1000), "cpus": CPUS}),
+    "sidekiq": st.just({}),
+    "gotenberg": st.just({}),
+}
+CASES = st.sampled_from(sorted(FACTS)).flatmap(lambda engine: st.tuples(st.just(engine), FACTS[engine]))
+# Small distances from the floor, where every rounding shows, and large ones up to 64 GiB.
+DISTANCES = st.one_of(st.integers(0, 900), st.integers(0, LARGEST_MIB))
 
-
-thorough = settings(max_examples=150, deadline=None)
-quick = settings(max_examples=40, deadline=None)
+thorough = settings(max_examples=400, deadline=None)
+quick = settings(max_examples=60, deadline=None)
 
 
 def exactly(message: str) -> str:
     return rf"\A{re.escape(message)}\Z"
 
 
-# MariaDB
+@functools.cache
+def amount(value: int | str) -> int:
+    """A setting as something that grows: a size in KiB, another number as it is, a switch as 0 or 1."""
+    text = str(value)
+    if re.fullmatch(r"\d+([kKmM]i?[bB]?)", text):
+        return kib(text)
+    digits = re.search(r"\d+", text)
+    words = {"ondemand": 0, "dynamic": 1, "OFF": 0, "ON": 1}
+    return int(digits[0]) if digits else words.get(text, 0)
 
 
-@pytest.mark.parametrize(("limit", "pool"), [(264, "64M"), (272, "72M"), (512, "278M"), (776, "506M"), (1536, "1162M")])
-def test_the_buffer_pool_gets_what_the_connections_leave(limit: int, pool: str) -> None:
-    assert tuning(limit, "mysql")["innodb_buffer_pool_size"] == pool
+def shrunk(small: dict[str, Any], large: dict[str, Any]) -> list[str]:
+    assert small.keys() == large.keys()
+    return [f"{name}: {small[name]} -> {large[name]}" for name in small if amount(small[name]) > amount(large[name])]
 
 
-def test_all_settings_of_mariadb_are_written_as_its_file_takes_them() -> None:
-    assert tuning(512, "mysql", flavor="mariadb", connections=30, cpus=8) == {
-        "innodb_buffer_pool_size": "240M",
-        "innodb_purge_threads": 4,
-        "max_connections": 30,
-        "key_buffer_size": "8M",
-        "aria_pagecache_buffer_size": "8M",
-        "innodb_log_buffer_size": "8M",
-        "sort_buffer_size": "512K",
-        "join_buffer_size": "256K",
-        "read_buffer_size": "128K",
-        "read_rnd_buffer_size": "256K",
-        "thread_stack": "292K",
-        "binlog_cache_size": "32K",
-        "tmp_table_size": "2M",
-        "max_heap_table_size": "2M",
-        "query_cache_type": 0,
-        "query_cache_size": 0,
-        "performance_schema": "OFF",
-    }
+def test_every_engine_is_tested_here() -> None:
+    assert {engine for engine, _, _ in FLOORS} == set(FACTS) == set(_tuning.ENGINES)
 
 
-def test_there_are_never_fewer_than_20_connections() -> None:
-    assert tuning(512, "mysql", connections=3) == tuning(512, "mysql", connections=20)
-
-
-def test_the_performance_schema_is_paid_for_by_the_pool() -> None:
-    on = tuning(512, "mysql", performance_schema=True)
-    assert (on["performance_schema"], on["innodb_buffer_pool_size"]) == ("ON", "192M")
-
-
-@pytest.mark.parametrize("case", MEASURED_MARIADB)
-def test_the_bound_of_mariadb_agrees_with_what_was_measured(case: dict[str, Any]) -> None:
-    sizes = {
-        **tuning(case["limit"], "mysql"),
-        "innodb_buffer_pool_size": f"{case['pool']}M",
-        "max_connections": case["connections"],
-        "tmp_table_size": case["tmp"],
-    }
-    worst = worst_case_mib("mysql", sizes)
-    if case["peak"] is None:
-        assert worst > case["limit"]
-    else:
-        assert case["peak"] <= worst <= case["limit"]
-
-
-def mysqltuner_mib(sizes: dict[str, Any]) -> Fraction:
-    """What MySQLTuner 2.9.1 calls the maximum possible memory usage of a MariaDB server."""
-
-    def mib(*names: str) -> Fraction:
-        units = {"K": Fraction(1, 1024), "M": Fraction(1)}
-        return sum((int(sizes[name][:-1]) * units[sizes[name][-1]] for name in names), Fraction(0))
-
-    server = mib("key_buffer_size", "innodb_buffer_pool_size", "innodb_log_buffer_size", "aria_pagecache_buffer_size")
-    thread = mib(
-        "read_buffer_size",
-        "read_rnd_buffer_size",
-        "sort_buffer_size",
-        "thread_stack",
-        "join_buffer_size",
-        "binlog_cache_size",
-        "tmp_table_size",
-    )
-    schema = 95 if sizes["performance_schema"] == "ON" else 0
-    return server + schema + sizes["max_connections"] * thread
-
-
-@pytest.mark.parametrize(
-    ("limit", "pool", "log", "connections", "percent"), [(640, 256, 16, 40, 66.51), (272, 72, 8, 20, 60.6)]
-)
-def test_the_sum_here_is_the_one_that_mysqltuner_prints(
-    limit: int, pool: int, log: int, connections: int, percent: float
+@pytest.mark.parametrize(("engine", "facts", "floor"), FLOORS)
+def test_from_its_floor_to_64_gib_an_engine_stays_under_its_limit_and_no_setting_shrinks(
+    engine: str, facts: Facts, floor: int
 ) -> None:
-    sizes = {
-        **tuning(limit, "mysql"),
-        "innodb_buffer_pool_size": f"{pool}M",
-        "innodb_log_buffer_size": f"{log}M",
-        "max_connections": connections,
-    }
-    assert float(mysqltuner_mib(sizes) / limit * 100) == pytest.approx(percent, abs=0.05)
+    before = tuning(floor, engine, **facts)
+    for limit in range(floor, LARGEST_MIB + 1, 8):
+        now = tuning(limit, engine, **facts)
+        assert worst_case_mib(engine, now, **facts) <= limit, limit
+        assert not shrunk(before, now), limit
+        assert len(summary(engine, now)) <= 30
+        before = now
+
+
+@thorough
+@given(CASES, DISTANCES)
+def test_the_worst_case_is_never_more_than_the_limit(case: tuple[str, Facts], more: int) -> None:
+    engine, facts = case
+    limit = min(floor_mib(engine, **facts) + more, LARGEST_MIB)
+    assert worst_case_mib(engine, tuning(limit, engine, **facts), **facts) <= limit
+
+
+@thorough
+@given(CASES, DISTANCES, st.integers(1, 300))
+def test_no_setting_shrinks_as_the_limit_grows(case: tuple[str, Facts], more: int, growth: int) -> None:
+    engine, facts = case
+    limit = floor_mib(engine, **facts) + more
+    assert not shrunk(tuning(limit, engine, **facts), tuning(limit + growth, engine, **facts))
+
+
+@thorough
+@given(CASES, DISTANCES)
+def test_a_summary_has_at_most_30_characters(case: tuple[str, Facts], more: int) -> None:
+    engine, facts = case
+    limit = min(floor_mib(engine, **facts) + more, LARGEST_MIB)
+    assert 5 < len(summary(engine, tuning(limit, engine, **facts))) <= 30
 
 
 @quick
-@given(st.integers(0, 65536), st.integers(1, 500), st.booleans())
-def test_mysqltuner_never_warns(more: int, connections: int, schema: bool) -> None:
-    facts: Facts = {"connections": connections, "performance_schema": schema}
-    limit = min(floor_mib("mysql", **facts) + more, 65536)
-    assert mysqltuner_mib(tuning(limit, "mysql", **facts)) <= limit * Fraction(85, 100)
+@given(CASES)
+def test_every_floor_is_a_multiple_of_8_and_the_smallest(case: tuple[str, Facts]) -> None:
+    engine, facts = case
+    floor = floor_mib(engine, **facts)
+    assert floor % 8 == 0
+    tuning(floor, engine, **facts)
+    with pytest.raises(ValueError, match=rf"{floor - 8} MiB is too little for {engine}: .*; give it {floor} MiB or"):
+        tuning(floor - 8, engine, **facts)
 
 
-# Redis and Valkey
+@pytest.mark.parametrize(("engine", "facts", "floor"), FLOORS)
+def test_the_floor_is_the_smallest_limit_that_is_of_use(engine: str, facts: Facts, floor: int) -> None:
+    assert floor_mib(engine, **facts) == floor
 
 
-@pytest.mark.parametrize("flavor", ["valkey", "redis"])
-def test_what_must_stay_is_kept_in_an_append_only_file_and_leaves_room_to_rewrite_it(flavor: str) -> None:
-    assert tuning(240, "redis", flavor=flavor, eviction_policy="noeviction") == {
-        "maxmemory": "101mb",
-        "maxmemory-policy": "noeviction",
-        "appendonly": "yes",
-        "save": '""',
-    }
+def test_a_floor_takes_a_few_tries_and_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = []
+
+    def derive(limit_mib: int, **facts: Any) -> dict[str, Any]:
+        tried.append(limit_mib)
+        return _tuning.ENGINES["nginx"].settings(limit_mib, **facts)
+
+    nginx = _tuning.ENGINES["nginx"]
+    monkeypatch.setitem(_tuning.ENGINES, "other", Engine(nginx.facts, derive, nginx.worst_kib, nginx.summary))
+    assert [floor_mib("other", cpus=3) for _ in range(50)] == [72] * 50
+    assert len(tried) <= 14
 
 
-def test_a_cache_has_more_and_nothing_on_disk() -> None:
-    assert tuning(240, "redis", eviction_policy="allkeys-lru") == {
-        "maxmemory": "179mb",
-        "maxmemory-policy": "allkeys-lru",
-        "appendonly": "no",
-        "save": '""',
-    }
-
-
-@pytest.mark.parametrize("case", MEASURED_VALKEY)
-def test_the_bound_of_valkey_agrees_with_what_was_measured(case: dict[str, Any]) -> None:
-    sizes = {**tuning(case["limit"], "redis"), "maxmemory": f"{case['maxmemory']}mb"}
-    worst = worst_case_mib("redis", sizes)
-    if case["peak"] is None:
-        assert worst > case["limit"]
-    else:
-        assert case["peak"] <= worst <= case["limit"]
-
-
-# nginx
+def test_settings_that_are_changed_are_not_those_of_the_next() -> None:
+    tuning(512, "mysql").clear()
+    assert tuning(512, "mysql")["max_connections"] == 20
 
 
 @pytest.mark.parametrize(
-    ("limit", "cpus", "connections"), [(48, 2, 256), (64, 2, 384), (96, 2, 640), (96, 1, 1312), (512, 2, 2048)]
-)
-def test_nginx_has_a_worker_a_cpu_and_connections_for_the_rest(limit: int, cpus: int, connections: int) -> None:
-    assert tuning(limit, "nginx", cpus=cpus) == {"worker_processes": cpus, "worker_connections": connections}
-
-
-# PHP-FPM
-
-
-@pytest.mark.parametrize(
-    ("limit", "worker", "children", "opcache", "memory_limit", "manager"),
+    ("engine", "given_facts", "meant"),
     [
-        (240, 60, 2, 64, "128M", "ondemand"),
-        (240, 40, 2, 64, "128M", "ondemand"),
-        (256, 40, 2, 128, "128M", "dynamic"),
-        (288, 60, 2, 64, "128M", "dynamic"),
-        (296, 60, 2, 128, "128M", "dynamic"),
-        (416, 60, 3, 128, "128M", "dynamic"),
-        (416, 40, 5, 128, "128M", "dynamic"),
-        (1024, 60, 13, 128, "128M", "dynamic"),
-        (1024, 80, 10, 128, "160M", "dynamic"),
-        (1024, 200, 4, 128, "256M", "dynamic"),
+        ("mysql", {"connections": "30", "cpus": "4"}, {"connections": 30, "cpus": 4}),
+        ("php_fpm", {"worker_mib": "40", "jit_mib": "0"}, {"worker_mib": 40, "jit_mib": 0}),
     ],
 )
-def test_php_gets_the_workers_that_fit(
-    limit: int, worker: int, children: int, opcache: int, memory_limit: str, manager: str
+def test_numbers_may_be_their_digits(engine: str, given_facts: Facts, meant: Facts) -> None:
+    digits: Any = "512"
+    derived = tuning(digits, engine, **given_facts)
+    assert derived == tuning(512, engine, **meant)
+    assert floor_mib(engine, **given_facts) == floor_mib(engine, **meant)
+    assert worst_case_mib(engine, derived, **given_facts) == worst_case_mib(engine, derived, **meant)
+
+
+@pytest.mark.parametrize(
+    ("engine", "facts", "text"),
+    [
+        ("mysql", {}, "pool 278M, 20 connections"),
+        ("postgresql", {}, "shared 128M, work_mem 4.7M"),
+        ("redis", {}, "225mb, noeviction"),
+        ("soketi", {}, "heap 384M"),
+        ("minio", {}, "101 requests at once"),
+        ("minio", {"flavor": "rustfs"}, "61 reads at once"),
+        ("meilisearch", {}, "indexing 256M, threads 1"),
+        ("nginx", {}, "2 workers x 2048 connections"),
+        ("php_fpm", {}, "5 workers, opcache 128M"),
+        ("octane", {}, "frankenphp, 4 workers"),
+        ("octane", {"server": "swoole"}, "swoole, 4 workers"),
+        ("node", {}, "heap 384M"),
+        ("puma", {}, "2 workers x 5 threads"),
+        ("puma", {"cpus": 1}, "1 process x 5 threads"),
+        ("sidekiq", {}, "10 jobs at once"),
+        ("gotenberg", {}, "1 page at a time"),
+    ],
+)
+def test_the_summary_has_the_main_settings(engine: str, facts: Facts, text: str) -> None:
+    assert summary(engine, tuning(512, engine, **facts)) == text
+
+
+@pytest.mark.parametrize(
+    ("engine", "limit", "facts", "worst"),
+    [
+        ("mysql", 512, {}, 486),  # 70 + 24 + 278 x 1.1 + 20 x 3.44 x 1.25
+        ("mysql", 512, {"performance_schema": True}, 487),  # 95 more, and a pool of 192
+        ("mysql", 512, {"flavor": "mysql"}, 485),  # 174 + 16 + 190 x 1.1 + 32 + 20 x 2.16 x 1.25
+        ("postgresql", 512, {}, 454),  # 16 + 128 + 3.8 + 21 x 1.75 + 20 x 0.8 + 40 x 4.7 + 32 + 34
+        ("redis", 240, {}, 239),
+        ("redis", 240, {"eviction_policy": "allkeys-lru"}, 240),
+        ("soketi", 512, {}, 512),
+        ("minio", 256, {}, 230),  # Go's limit, where 64 + 50 x 3.03 are live
+        ("minio", 256, {"flavor": "rustfs"}, 252),  # 112 + 28 x 5
+        ("meilisearch", 512, {}, 491),  # 64 + 256 / 0.6
+        ("nginx", 64, {}, 64),
+        ("php_fpm", 416, {}, 340),
+        ("php_fpm", 416, {"jit_mib": 32, "worker_mib": 40}, 392),
+        ("octane", 448, {}, 388),  # 80 + 128 + 3 x 60
+        ("octane", 448, {"server": "swoole"}, 416),  # 48 + 128 + (3 + 1) x 60
+        ("node", 160, {}, 160),
+        ("puma", 512, {}, 374),  # 2 1/3 x 160
+        ("puma", 256, {}, 160),
+        ("sidekiq", 384, {}, 248),
+        ("gotenberg", 640, {}, 384),
+    ],
+)
+def test_the_worst_case_is_the_sum_of_what_the_settings_allow(
+    engine: str, limit: int, facts: Facts, worst: int
 ) -> None:
-    given = tuning(limit, "php_fpm", worker_mib=worker)
-    names = ("pm.max_children", "opcache.memory_consumption", "memory_limit", "pm")
-    assert tuple(given[name] for name in names) == (children, opcache, memory_limit, manager)
-
-
-def test_all_settings_of_php_are_written_as_its_files_take_them() -> None:
-    assert tuning(1024, "php_fpm", jit_mib=64) == {
-        "pm": "dynamic",
-        "pm.max_children": 12,
-        "pm.start_servers": 3,
-        "pm.min_spare_servers": 3,
-        "pm.max_spare_servers": 6,
-        "pm.max_requests": 500,
-        "memory_limit": "128M",
-        "opcache.memory_consumption": 128,
-        "opcache.jit": "tracing",
-        "opcache.jit_buffer_size": "64M",
-    }
-
-
-# Errors
+    assert worst_case_mib(engine, tuning(limit, engine, **facts), **facts) == worst
 
 
 @pytest.mark.parametrize(
     ("limit", "engine", "facts", "message"),
     [
         (512, "mysqll", {}, "unknown engine 'mysqll'; did you mean 'mysql'?"),
-        (512, "oracle", {}, "unknown engine 'oracle'; there is mysql, redis, nginx, php_fpm"),
+        (
+            512,
+            "kafka",
+            {},
+            "unknown engine 'kafka'; there is mysql, postgresql, redis, soketi, minio, meilisearch, nginx, php_fpm, "
+            "octane, node, puma, sidekiq, gotenberg",
+        ),
         (512, "nginx", {"cpu": 2}, "nginx: unknown fact 'cpu'; did you mean 'cpus'?"),
         (512, "nginx", {"flavor": "x"}, "nginx: unknown fact 'flavor'; there is cpus"),
-        (512, "mysql", {"flavor": "mysql"}, "mysql: no tuning for flavor 'mysql'; there is mariadb"),
+        (512, "node", {"cpus": 2}, "node: unknown fact 'cpus'; it takes none"),
+        (512, "mysql", {"flavor": "percona"}, "mysql: no tuning for flavor 'percona'; there is mariadb, mysql"),
         (512, "redis", {"flavor": "keydb"}, "redis: no tuning for flavor 'keydb'; there is valkey, redis"),
+        (512, "minio", {"flavor": ["silo"]}, "minio: no tuning for flavor ['silo']; there is silo, minio, rustfs"),
+        (512, "octane", {"server": "apache"}, "octane: no tuning for server 'apache'; there is frankenphp, swoole"),
         (
             512,
             "redis",
@@ -262,11 +296,13 @@ def test_all_settings_of_php_are_written_as_its_files_take_them() -> None:
             512,
             "mysql",
             {"performance_schema": "on"},
-            "mysql: performance_schema must be true or false, not 'on'",
+            "mysql: performance_schema must be true, false or none, not 'on'",
         ),
-        (512, "php_fpm", {"worker_mib": "60"}, "php_fpm: worker_mib must be a whole number, 1 or more, not '60'"),
+        (512, "php_fpm", {"worker_mib": "60M"}, "php_fpm: worker_mib must be a whole number, 1 or more, not '60M'"),
+        (512, "php_fpm", {"workers": "0"}, "php_fpm: workers must be a whole number, 1 or more, not 0"),
         (512, "php_fpm", {"jit_mib": -1}, "php_fpm: jit_mib must be a whole number, 0 or more, not -1"),
-        ("512", "nginx", {}, "memory_mib must be a whole number, 1 or more, not '512'"),
+        (512, "nginx", {"cpus": True}, "nginx: cpus must be a whole number, 1 or more, not True"),
+        ("512M", "nginx", {}, "memory_mib must be a whole number, 1 or more, not '512M'"),
         (
             24,
             "mysql",
@@ -275,10 +311,49 @@ def test_all_settings_of_php_are_written_as_its_files_take_them() -> None:
             "give it 264 MiB or more",
         ),
         (
+            352,
+            "mysql",
+            {"flavor": "mysql"},
+            "352 MiB is too little for mysql: innodb_buffer_pool_size would be 62M and needs 64M; "
+            "give it 360 MiB or more",
+        ),
+        (
+            224,
+            "postgresql",
+            {},
+            "224 MiB is too little for postgresql: work_mem would be 1012kB and needs 1024kB; give it 232 MiB or more",
+        ),
+        (
             40,
             "redis",
             {},
             "40 MiB is too little for redis: maxmemory would be 10mb and needs 12mb; give it 48 MiB or more",
+        ),
+        (
+            128,
+            "soketi",
+            {},
+            "128 MiB is too little for soketi: max-old-space-size would be 32 and needs 64; give it 160 MiB or more",
+        ),
+        (
+            152,
+            "minio",
+            {},
+            "152 MiB is too little for minio: MINIO_API_REQUESTS_MAX would be 29 and needs 30; give it 160 MiB or more",
+        ),
+        (
+            144,
+            "minio",
+            {"flavor": "rustfs"},
+            "144 MiB is too little for minio: RUSTFS_OBJECT_MAX_CONCURRENT_DISK_READS would be 6 and needs 8; "
+            "give it 152 MiB or more",
+        ),
+        (
+            128,
+            "meilisearch",
+            {},
+            "128 MiB is too little for meilisearch: MEILI_MAX_INDEXING_MEMORY would be 38MiB and needs 76MiB; "
+            "give it 192 MiB or more",
         ),
         (
             40,
@@ -292,11 +367,52 @@ def test_all_settings_of_php_are_written_as_its_files_take_them() -> None:
             {"workers": 6},
             "400 MiB is too little for php_fpm: pm.max_children would be 4 and needs 6; give it 480 MiB or more",
         ),
+        (
+            200,
+            "octane",
+            {},
+            "200 MiB is too little for octane: OCTANE_WORKERS would be 0 and needs 1; give it 216 MiB or more",
+        ),
+        (
+            128,
+            "node",
+            {},
+            "128 MiB is too little for node: max-old-space-size would be 32 and needs 64; give it 160 MiB or more",
+        ),
+        (
+            160,
+            "puma",
+            {},
+            "160 MiB is too little for puma: worker_mib would be 144 MiB and needs 160 MiB; give it 184 MiB or more",
+        ),
+        (
+            160,
+            "sidekiq",
+            {},
+            "160 MiB is too little for sidekiq: RAILS_MAX_THREADS would be 2 and needs 5; give it 192 MiB or more",
+        ),
+        (
+            376,
+            "gotenberg",
+            {},
+            "376 MiB is too little for gotenberg: CHROMIUM_MAX_CONCURRENCY would be 0 and needs 1; "
+            "give it 384 MiB or more",
+        ),
     ],
 )
 def test_what_makes_no_sense_or_is_too_small_is_refused(limit: Any, engine: str, facts: Facts, message: str) -> None:
     with pytest.raises(ValueError, match=exactly(message)):
         tuning(limit, engine, **facts)
+
+
+def test_an_unknown_engine_has_neither_floor_nor_summary_nor_worst_case() -> None:
+    unknown = exactly("unknown engine 'ngin'; did you mean 'nginx'?")
+    with pytest.raises(ValueError, match=unknown):
+        floor_mib("ngin")
+    with pytest.raises(ValueError, match=unknown):
+        summary("ngin", {})
+    with pytest.raises(ValueError, match=unknown):
+        worst_case_mib("ngin", {})
 
 
 def test_a_floor_that_no_limit_reaches_is_an_error() -> None:
@@ -306,102 +422,15 @@ def test_a_floor_that_no_limit_reaches_is_an_error() -> None:
         floor_mib("mysql", connections=99999)
 
 
-@pytest.mark.parametrize("size", ["", "64G", "-1M", "64 M"])
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [("8M", 8192), ("512K", 512), ("47mb", 48128), ("4681kB", 4681), ("64MiB", 65536), (0, 0), (1, 1), ("2048", 2)],
+)
+def test_sizes_are_read_as_the_engines_write_them(size: int | str, expected: int) -> None:
+    assert kib(size) == expected
+
+
+@pytest.mark.parametrize("size", ["", "64G", "-1M", "64 M", "64b", "M"])
 def test_a_size_that_cannot_be_read_is_an_error(size: str) -> None:
     with pytest.raises(ValueError, match=exactly(f"not a size: {size!r}")):
         worst_case_mib("redis", {"maxmemory": size, "maxmemory-policy": "noeviction"})
-
-
-# Properties of every engine
-
-
-@pytest.mark.parametrize(
-    ("engine", "limit", "facts", "worst"),
-    [
-        ("mysql", 512, {}, 486),  # 70 + 24 + 278 x 1.1 + 20 x 3.44 x 1.25
-        ("mysql", 512, {"performance_schema": True}, 487),  # 95 more, and a pool of 192
-        ("redis", 240, {}, 239),
-        ("redis", 240, {"eviction_policy": "allkeys-lru"}, 240),
-        ("nginx", 64, {}, 64),
-        ("php_fpm", 416, {}, 340),
-        ("php_fpm", 416, {"jit_mib": 32, "worker_mib": 40}, 392),
-    ],
-)
-def test_the_worst_case_is_the_sum_of_what_the_settings_allow(
-    engine: str, limit: int, facts: Facts, worst: int
-) -> None:
-    assert worst_case_mib(engine, tuning(limit, engine, **facts), **facts) == worst
-
-
-@pytest.mark.parametrize(("engine", "facts", "floor"), DEFAULT_FLOORS)
-def test_the_floor_is_the_smallest_limit_that_is_of_use(engine: str, facts: Facts, floor: int) -> None:
-    assert floor_mib(engine, **facts) == floor
-    tuning(floor, engine, **facts)
-    with pytest.raises(ValueError, match=f"give it {floor} MiB or more"):
-        tuning(floor - 8, engine, **facts)
-
-
-FACTS = {
-    "mysql": st.fixed_dictionaries(
-        {"connections": st.integers(1, 500), "performance_schema": st.booleans(), "cpus": st.integers(1, 16)}
-    ),
-    "redis": st.fixed_dictionaries({"eviction_policy": st.sampled_from(["noeviction", "allkeys-lru", "volatile-ttl"])}),
-    "nginx": st.fixed_dictionaries({"cpus": st.integers(1, 16)}),
-    "php_fpm": st.fixed_dictionaries(
-        {
-            "worker_mib": st.integers(10, 300),
-            "workers": st.integers(1, 20),
-            "jit_mib": st.sampled_from([0, 32, 100]),
-        }
-    ),
-}
-CASES = st.sampled_from(sorted(FACTS)).flatmap(lambda engine: st.tuples(st.just(engine), FACTS[engine]))
-# Small distances from the floor, where every rounding shows, and large ones up to 64 GiB.
-DISTANCES = st.one_of(st.integers(0, 600), st.integers(0, 65536))
-
-
-@thorough
-@given(CASES, DISTANCES)
-def test_the_worst_case_is_never_more_than_the_limit(case: tuple[str, Facts], more: int) -> None:
-    engine, facts = case
-    limit = min(floor_mib(engine, **facts) + more, 65536)
-    assert worst_case_mib(engine, tuning(limit, engine, **facts), **facts) <= limit
-
-
-def number(value: int | str) -> int:
-    """A setting as something that grows: a size without its unit, which is always the same for one setting."""
-    words = {"ondemand": 0, "dynamic": 1}
-    digits = re.match(r"\d+", str(value))
-    return int(digits[0]) if digits else words.get(str(value), 0)
-
-
-@thorough
-@given(CASES, DISTANCES, st.integers(1, 300))
-def test_no_setting_shrinks_as_the_limit_grows(case: tuple[str, Facts], more: int, growth: int) -> None:
-    engine, facts = case
-    limit = floor_mib(engine, **facts) + more
-    small, large = tuning(limit, engine, **facts), tuning(limit + growth, engine, **facts)
-    assert small.keys() == large.keys()
-    assert all(number(small[name]) <= number(large[name]) for name in small)
-
-
-@quick
-@given(CASES)
-def test_every_floor_is_a_multiple_of_8_and_the_smallest(case: tuple[str, Facts]) -> None:
-    engine, facts = case
-    floor = floor_mib(engine, **facts)
-    assert floor % 8 == 0
-    with pytest.raises(ValueError, match="is too little for"):
-        tuning(floor - 8, engine, **facts)
-
-
-@quick
-@given(CASES)
-def test_the_numbers_of_php_processes_are_ones_that_it_accepts(case: tuple[str, Facts]) -> None:
-    facts = case[1] if case[0] == "php_fpm" else {}
-    given_settings = tuning(floor_mib("php_fpm", **facts), "php_fpm", **facts)
-    children, start, least, most = (
-        int(given_settings[f"pm.{name}"])
-        for name in ("max_children", "start_servers", "min_spare_servers", "max_spare_servers")
-    )
-    assert 1 <= least <= start <= most <= children
