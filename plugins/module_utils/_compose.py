@@ -90,7 +90,7 @@ def build(
         shared = any(networks[network].get("external") for network in attached)
         # On a network that other stacks use too, Compose would answer to the bare key there.
         final_key = f"{project}-{key}" if shared else key
-        service = _with_policy(own, final_key, name, limits[key], has_volumes=bool(model.get("volumes")))
+        service = _with_policy(own, final_key, name, limits[key])
         service["networks"] = attached
         service["secrets"] = _mount_secrets(own.get("secrets", []), key, name, secrets)
         used_networks |= set(attached)
@@ -103,16 +103,16 @@ def build(
     return {key: value for key, value in model.items() if value != {}}
 
 
-def _with_policy(own: Mapping[str, Any], key: str, name: str, limit_mib: int, *, has_volumes: bool) -> Json:
+def _with_policy(own: Mapping[str, Any], key: str, name: str, limit_mib: int) -> Json:
     service = merge(_POLICY, own)
     if "healthcheck" in service and not service["healthcheck"].get("disable"):
         service["healthcheck"] = merge(_HEALTH_POLICY, service["healthcheck"])
     limit = f"{limit_mib}M"
     memory = {"resources": {"limits": {"memory": limit}, "reservations": {"memory": limit}}}
     service["deploy"] = merge(service["deploy"], memory)
-    if has_volumes:
-        # Unset, a container may take as much swap again as its limit, and a database then crawls instead of failing.
-        service.setdefault("memswap_limit", limit)
+    # Unset, a container may take as much swap again as its limit, and then crawls instead of failing. The plan counts
+    # no swap, and the host's is for the system.
+    service.setdefault("memswap_limit", limit)
     labels = service.get("labels", {})
     service["labels"] = {**labels, LABEL_SERVICE: name}
     if "profiles" not in service:  # such a container is made for one command, and never compared with what is wanted
@@ -188,6 +188,7 @@ def check_model(service: Mapping[str, Any], key: str, command: list[str], secret
         "security_opt",
         "tmpfs",
         "ulimits",
+        "memswap_limit",
         "secrets",
         "environment",
         "platform",

@@ -38,4 +38,5 @@ def inventory(
         "lab_ipv6": ipv6,
         "lab_ports": ports,
     }
-    return {"all": {"hosts": {name: host}}}
+    # Swap and the kernel's settings would be those of the whole machine: a scenario asks for what it puts back.
+    return {"all": {"hosts": {name: host}, "vars": {"host_swap": "none", "host_sysctl": {}}}}

@@ -72,6 +72,11 @@ def test_an_inventory_says_how_to_reach_the_vps_and_where_it_pulls_from() -> Non
     assert (host["lab_ipv4"], host["lab_ipv6"]) == ("198.18.77.9", "fdac:1ab0:77::9")
 
 
+def test_a_vps_is_asked_for_no_swap_and_no_settings_of_the_kernel_that_it_shares_with_the_machine() -> None:
+    made = inventory("shop", "onebox-lab-vps-shop", {22: 50022}, "198.18.77.9", "fdac:1ab0:77::9", "/k/id", False)
+    assert made["all"]["vars"] == {"host_swap": "none", "host_sysctl": {}}
+
+
 def test_docker_is_the_distributions_unless_the_labs_apt_repository_is_asked_for() -> None:
     assert written(docker_apt=False)["docker_source"] == "distro"
     assert "docker_apt_url" not in written(docker_apt=False)

@@ -97,12 +97,13 @@ def test_a_health_check_gets_the_common_timing_unless_it_says_otherwise_or_there
     assert one({"healthcheck": {"disable": True}})["healthcheck"] == {"disable": True}
 
 
-def test_only_a_service_that_keeps_data_is_kept_from_swapping() -> None:
-    assert "memswap_limit" not in one({})
-    with_data: dict[str, Any] = {"services": {"redis": {"image": "r:1"}}, "volumes": {"data": {}}}
-    assert stack(with_data)["services"]["redis"]["memswap_limit"] == "64M"
-    with_data["services"]["redis"]["memswap_limit"] = "128M"
-    assert stack(with_data)["services"]["redis"]["memswap_limit"] == "128M"
+def test_every_container_is_kept_from_swapping_unless_its_role_says_otherwise() -> None:
+    model = stack(
+        {"services": {"web": {"image": "a"}, "worker": {"image": "a", "memswap_limit": "128M"}}},
+        memory_mib={"web": 72, "worker": 64},
+    )
+    assert model["services"]["web"]["memswap_limit"] == "72M"
+    assert model["services"]["worker"]["memswap_limit"] == "128M"
 
 
 def test_each_container_can_have_a_limit_of_its_own() -> None:
@@ -287,6 +288,7 @@ def test_a_checker_has_the_files_and_rights_of_the_service_and_nothing_that_it_c
                 "security_opt": ["no-new-privileges:true"],
                 "tmpfs": ["/tmp", "/data", "/more"],
                 "ulimits": service["ulimits"],
+                "memswap_limit": "64M",
                 "environment": {"A": "1"},
                 "secrets": [{"source": "redis-users.acl", "target": "users.acl"}],
                 "volumes": [
