@@ -159,7 +159,8 @@ def test_the_server_keeps_to_what_follows_from_the_containers_limit(
 ) -> None:
     limit_mib = container("mysql").attrs["HostConfig"]["Memory"] // 2**20
     in_force = dict(rows(connect("shop"), "SHOW GLOBAL VARIABLES"))
-    wanted = {**tuning(limit_mib, "mysql", connections=30), "innodb_flush_log_at_trx_commit": 1, "local_infile": "OFF"}
+    # The apps have two workers.
+    wanted = {**tuning(limit_mib, "mysql", connections=20), "innodb_flush_log_at_trx_commit": 1, "local_infile": "OFF"}
     units = {"K": 2**10, "M": 2**20}
     for name, value in wanted.items():
         number = re.fullmatch(r"(\d+)([KM])", str(value))

@@ -109,6 +109,7 @@ class ActionModule(ActionBase):
         files["compose.yaml"] = {"content": HEADER + _dump(model), "mode": "0644"}
         return {
             "secrets": secrets,
+            "tuned_for": args["tuned_for"],
             "wait_seconds": args["wait_seconds"],
             "rotate": args["rotate"] or self._variable("onebox_rotate_secrets"),
             "payload": {

@@ -8,8 +8,9 @@ from __future__ import annotations
 import pathlib
 from typing import Any
 
+from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible_collections.onebox.stack.plugins.module_utils import _apps, _inputs, _memory
+from ansible_collections.onebox.stack.plugins.module_utils import _apps, _inputs
 from ansible_collections.onebox.stack.plugins.module_utils._arguments import PREFLIGHT
 from ansible_collections.onebox.stack.plugins.module_utils._secrets import Store
 
@@ -39,37 +40,51 @@ class ActionModule(ActionBase):
             problems = _of_host(host, args["disk_mib"])
             store = Store(self._templar.template(variables["onebox_secrets_dir"]), variables["inventory_hostname"])
             host["secrets"] = [name for name in host["secrets"] if name not in store.names()]
-        problems += self._of_memory(args, host)
+        problems += self._of_memory(args, variables, host)
         return _refusal(problems) if problems else host
 
     def _of_variables(self, args: dict[str, Any], variables: dict[str, Any]) -> list[str]:
+        table = variables["onebox_memory_services"]
         problems = _inputs.misspelt(variables, _inputs.role_variables(ROLES))
-        problems += _inputs.services_problems(
-            args["profile"], args["profiles"], args["services"], args["memory_services"]
-        )
+        problems += _inputs.services_problems(args["profile"], args["profiles"], args["services"], table)
+        problems += _apps.memory_problems(args["memory"])
         if problems:
             return problems
-        self._enabled = _inputs.enabled_services(args["profiles"][args["profile"]], args["services"])
-        return _apps.problems(args["apps"], self._enabled)
+        enabled = _inputs.enabled_services(args["profiles"][args["profile"]], args["services"])
+        if args["deploy"]:
+            problems += _inputs.without_role(enabled, table, ROLES)
+        return problems + _apps.problems(args["apps"], enabled, table)
 
-    def _of_memory(self, args: dict[str, Any], host: dict[str, Any]) -> list[str]:
+    def _of_memory(self, args: dict[str, Any], variables: dict[str, Any], host: dict[str, Any]) -> list[str]:
         """Plan the memory as the roles will, for the sake of its errors."""
-        total = args["total_mib"] or host["memory"]["total_mib"]
-        current = host.get("limits_mib", {})
+        templar = self._templar.copy_with_new_env(available_variables={**variables, "onebox_host": host})
         try:
-            requests = _apps.requests(args["memory_services"], self._enabled, args["apps"], args["memory"])
-            if not self._enabled:
-                return []
-            plan = _memory.plan(requests, total, jobs_mib=args["jobs_mib"], current=None if args["replan"] else current)
-        except ValueError as error:
-            return [str(error)]
-        if not plan["changes"]:
+            plan = templar.template(variables["onebox_memory_plan"])
+            requests = templar.template(variables["onebox_memory_requests"])
+        except AnsibleError as error:
+            return [_reason(error)]
+        changes = [f"  {change['name']}: {change['from']} to {change['to']} MiB" for change in plan.get("changes", [])]
+        for name, facts in host.get("tuned_for", {}).items():
+            wanted = requests.get(name, {}).get("tuning", facts)
+            changes += [
+                f"  {name}: {value} to {wanted[fact]} {fact}"
+                for fact, value in facts.items()
+                if int(value) != int(wanted[fact])
+            ]
+        if not changes or args["replan"] or not args["deploy"]:
             return []
-        changes = "\n".join(f"  {change['name']}: {change['from']} to {change['to']} MiB" for change in plan["changes"])
+        lines = "\n".join(changes)
         return [
-            f"the memory limits in force do not fit any more; a new plan restarts these:\n{changes}\n"
-            "  Allow it with -e onebox_replan=true"
+            f"the memory plan changes what is in force, and restarts:\n{lines}\n  Allow it with -e onebox_replan=true"
         ]
+
+
+def _reason(error: BaseException) -> str:
+    """Return our own words from below those of Ansible."""
+    below: BaseException | None = error
+    while below and not isinstance(below, ValueError):
+        below = below.__cause__ or below.__context__
+    return str(below or error)
 
 
 def _of_host(host: dict[str, Any], disk_mib: int) -> list[str]:

@@ -18,9 +18,10 @@ options:
     type: dict
     required: true
   engine:
-    description: The engine, C(mysql).
+    description: The engine.
     type: str
     required: true
+    choices: [mysql, postgresql]
 """
 
 EXAMPLES = r"""

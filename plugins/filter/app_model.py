@@ -32,8 +32,8 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description: >-
-    C(processes), C(front), C(fastcgi), C(worker_mib), C(body_mib), C(volumes), C(release), C(release_steps) and
-    C(secret_files), as the role's templates read them.
+    C(processes), C(front), C(fastcgi), C(body_mib), C(volumes), C(release), C(release_steps) and C(secret_files), as
+    the role's templates read them.
   type: dict
 """
 

@@ -24,9 +24,8 @@ options:
     required: true
     suboptions:
       floor_mib:
-        description: The least it can live in, in MiB.
+        description: The least it can live in, in MiB. Required without O(_input.tuning), which has a floor of its own.
         type: int
-        required: true
       ideal_mib:
         description: What it should have in normal production, in MiB.
         type: int
@@ -62,6 +61,15 @@ options:
         description: Whether the stack can do without it. Says only what an error may propose.
         type: bool
         default: false
+      tuning:
+        description:
+          - The engine that runs in it, as C(engine), and the facts that its settings depend on, as
+            P(onebox.stack.tuning#filter) takes them.
+        type: dict
+      keep:
+        description: How firmly a limit in force is kept. Those with a lower number are given up first.
+        type: int
+        default: 0
       managed:
         description: Whether it can be had as a managed service elsewhere. Says only what an error may propose.
         type: bool
@@ -88,9 +96,19 @@ options:
   current:
     description:
       - The limits in force on the host, in MiB, by the names of the services.
-      - Those that still fit are kept, and the other services share what is left. When they do not fit, the plan is made
-        afresh.
+      - They are kept while everybody's floor fits beside them, and what is new shares what is left. When not all can be
+        kept, those with the lowest C(keep) are given up first, and no more than it takes.
+      - A host that lost up to 1 percent of its memory keeps them all; the reserve's slack is smaller then.
     type: dict
+  running:
+    description:
+      - How many containers of each service the limits in force are for, by name; as many as are asked for when not
+        given. What is in force may leave room for a rollout's copy, and one more replica then does not take it.
+    type: dict
+  afresh:
+    description: Keep no limit in force, as on a new host. The changes are named all the same.
+    type: bool
+    default: false
 seealso:
   - plugin: onebox.stack.memory_table
     plugin_type: filter
@@ -106,8 +124,18 @@ EXAMPLES = r"""
       app: {floor_mib: 232, ideal_mib: 416, ceiling_mib: 1024, priority: 0, weight: 4, rolling: true}
   # => {"total_mib": 2048, "reserve_mib": 457, "jobs_mib": 0, "rollout_mib": 488, "update_order": "start-first",
   #     "spare_mib": 7, "changes": [], "services": {
-  #       "app": {"limit_mib": 488, "reservation_mib": 232, "replicas": 1},
-  #       "mysql": {"limit_mib": 608, "reservation_mib": 264, "replicas": 1}}}
+  #       "app": {"limit_mib": 488, "replicas": 1, "floor_mib": 232, "ideal_mib": 416, "ceiling_mib": 1024},
+  #       "mysql": {"limit_mib": 608, "replicas": 1, "floor_mib": 264, "ideal_mib": 512, "ceiling_mib": 1536}}}
+
+- name: Plan a database with the settings that follow
+  ansible.builtin.debug:
+    msg: "{{ (requests | onebox.stack.memory_plan(total_mib=1024)).services.redis }}"
+  vars:
+    requests:
+      redis: {tuning: {engine: redis}, ideal_mib: 96, ceiling_mib: 256}
+  # => {"limit_mib": 256, "replicas": 1, "floor_mib": 48, "ideal_mib": 96, "ceiling_mib": 256,
+  #     "settings": {"maxmemory": "109mb", "maxmemory-policy": "noeviction", "appendonly": "yes", "save": "\"\""},
+  #     "summary": "109mb, noeviction"}
 """
 
 RETURN = r"""
@@ -130,7 +158,9 @@ _value:
       description: What is kept for one more replica of the largest rolling service, in MiB; 0 when there is none.
       type: int
     update_order:
-      description: V(start-first), or V(stop-first) when there is no memory for a rollout's copy even at the floors.
+      description:
+        - V(start-first), or V(stop-first) when there is no memory for a rollout's copy, be it at the floors or beside
+          limits in force.
       type: str
     spare_mib:
       description: What nobody got, in MiB.
@@ -141,8 +171,8 @@ _value:
       elements: dict
     services:
       description:
-        - By name, C(limit_mib) and C(reservation_mib) of one replica, and C(replicas).
-        - The reservation is the floor, for the kernel to protect from reclaim.
+        - By name, C(limit_mib), C(floor_mib), C(ideal_mib) and C(ceiling_mib) of one replica, and C(replicas).
+        - Of those with C(tuning), also the engine's C(settings), and the main ones of them as a text, C(summary).
       type: dict
 """
 
@@ -160,11 +190,22 @@ def memory_plan(
     jobs_mib: int = 0,
     step_mib: int = 8,
     current: Mapping[str, int] | None = None,
+    running: Mapping[str, int] | None = None,
+    afresh: bool = False,
 ) -> dict[str, Any]:
     try:
         if total_mib is None:
             return ideals(requests)
-        return plan(requests, total_mib, reserve_mib=reserve_mib, jobs_mib=jobs_mib, step_mib=step_mib, current=current)
+        return plan(
+            requests,
+            total_mib,
+            reserve_mib=reserve_mib,
+            jobs_mib=jobs_mib,
+            step_mib=step_mib,
+            current=current,
+            running=running,
+            afresh=afresh,
+        )
     except ValueError as exc:
         raise AnsibleFilterError(f"memory_plan: {exc}") from exc
 

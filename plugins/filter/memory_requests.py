@@ -12,6 +12,9 @@ author: onebox.stack contributors (!UNKNOWN)
 description:
   - Joins the table of backing services, the processes of the apps, and the operator's own wishes into the requests that
     P(onebox.stack.memory_plan#filter) takes.
+  - A floor is the least with which the engine's settings are of use; without an engine it is an estimate, and gives way
+    to a lower wish. What the operator does not wish for is fitted to what he does - a ceiling goes up to the floor and
+    the ideal, and an ideal up to the floor and down to the ceiling.
 positional: _input, enabled, apps, own
 options:
   _input:
@@ -31,13 +34,18 @@ options:
     description: What the operator says instead, by the names of the requests.
     type: dict
     default: {}
+  cpus:
+    description: The host's processors.
+    type: int
+    default: 2
 """
 
 EXAMPLES = r"""
 - name: Show the requests
   ansible.builtin.debug:
     msg: "{{ onebox_memory_services | onebox.stack.memory_requests(enabled=['redis'], apps={}) }}"
-    # => {"redis": {"floor_mib": 48, "ideal_mib": 96, "ceiling_mib": 256, "priority": 0, "weight": 1}}
+    # => {"redis": {"floor_mib": 48, "ideal_mib": 96, "ceiling_mib": 256, "priority": 0, "weight": 1, "keep": 1,
+    #               "tuning": {"engine": "redis", "flavor": "valkey", "eviction_policy": "noeviction"}}}
 """
 
 RETURN = r"""
@@ -49,14 +57,14 @@ _value:
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.onebox.stack.plugins.module_utils import _apps
+from ansible_collections.onebox.stack.plugins.module_utils import _requests
 
 
 def memory_requests(
-    services: dict[str, Any], enabled: list[str], apps: dict[str, Any], own: dict[str, Any] | None = None
+    services: dict[str, Any], enabled: list[str], apps: dict[str, Any], own: dict[str, Any] | None = None, cpus: int = 2
 ) -> dict[str, Any]:
     try:
-        return _apps.requests(services, enabled, apps, own or {})
+        return _requests.requests(services, enabled, apps, own or {}, cpus)
     except ValueError as error:
         raise AnsibleFilterError(str(error)) from error
 

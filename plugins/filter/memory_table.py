@@ -13,14 +13,12 @@ description:
   - Renders what P(onebox.stack.memory_plan#filter) returns as plain text of at most 100 columns, in MiB, the largest
     service first.
   - A floor, a limit and what is used are for one replica. A share is for all replicas, of the total.
-positional: _input, requests
+  - The settings are the main ones that follow from the limit, of services whose requests have C(tuning).
+  - A name that is too long for its column has a line of its own.
+positional: _input
 options:
   _input:
     description: The plan.
-    type: dict
-    required: true
-  requests:
-    description: The requests that it was made from.
     type: dict
     required: true
   used:
@@ -38,23 +36,23 @@ seealso:
 EXAMPLES = r"""
 - name: Show the plan
   ansible.builtin.debug:
-    msg: "{{ plan | onebox.stack.memory_table(requests) }}"
+    msg: "{{ plan | onebox.stack.memory_table }}"
 
 - name: Show the plan beside what is used
   ansible.builtin.debug:
-    msg: "{{ plan | onebox.stack.memory_table(requests, used=used) }}"
+    msg: "{{ plan | onebox.stack.memory_table(used=used) }}"
   vars:
-    containers: "{{ memory['containers'] }}"  # as registered from onebox.stack.memory_info
-    used: "{{ dict(containers | map(attribute='service') | zip(containers)) }}"
-  # => MiB          replicas    floor    limit    share     used     peak
-  #    mysql               1      264      608    29.7%      301      322
-  #    app                 1      232      488    23.8%      187      240
-  #    reserve                             457    22.3%
-  #    jobs                                  0     0.0%
-  #    rollout copy                        488    23.8%
-  #    spare                                 7     0.3%
-  #    total                              2048   100.0%
-  #    update order: start-first
+    services: "{{ (memory['containers'] | onebox.stack.stack_status(plan)).services }}"  # from onebox.stack.memory_info
+    used: "{{ dict(services | map(attribute='name') | zip(services)) }}"
+  # => MiB           replicas  floor  limit   share  used  peak  settings
+  #    mysql                1    264    608   29.7%   301   322  pool 360M, 20 connections
+  #    app                  1    232    488   23.8%   187   240
+  #    reserve                          457   22.3%
+  #    jobs                               0    0.0%
+  #    rollout copy                     488   23.8%
+  #    spare                              7    0.3%
+  #    total                           2048  100.0%
+  #    update order: start-first, a new replica is healthy before its old one stops
 """
 
 RETURN = r"""
@@ -63,26 +61,14 @@ _value:
   type: str
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-from ansible.errors import AnsibleFilterError
-from ansible_collections.onebox.stack.plugins.module_utils._memory import table
-
-
-def memory_table(
-    plan: Mapping[str, Any],
-    requests: Mapping[str, Mapping[str, Any]],
-    used: Mapping[str, Mapping[str, Any]] | None = None,
-) -> str:
-    try:
-        return table(plan, requests, used)
-    except ValueError as exc:
-        raise AnsibleFilterError(f"memory_table: {exc}") from exc
+from ansible_collections.onebox.stack.plugins.module_utils._memory_table import table
 
 
 class FilterModule:
     """Ansible's way to find the filter."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
-        return {"memory_table": memory_table}
+        return {"memory_table": table}

@@ -11,6 +11,8 @@ version_added: 0.1.0
 author: onebox.stack contributors (!UNKNOWN)
 description:
   - Renders what P(onebox.stack.stack_status#filter) returns as plain text of at most 100 columns, in MiB.
+  - The limit of the plan, the limit in force, what is used now and the peak are for one replica, the fullest. The peak
+    has all file cache in it.
 options:
   _input:
     description: The status.
@@ -21,12 +23,12 @@ options:
 EXAMPLES = r"""
 - name: Show the status
   onebox.stack.show:
-    text: "{{ memory.containers | onebox.stack.stack_status(requests) | onebox.stack.status_table }}"
+    text: "{{ memory.containers | onebox.stack.stack_status(onebox_memory_plan) | onebox.stack.status_table }}"
 """
 
 RETURN = r"""
 _value:
-  description: The table, and what is wrong below it.
+  description: The table, and below it what is wrong and what may be worth a look.
   type: str
 """
 

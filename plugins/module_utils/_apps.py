@@ -1,7 +1,7 @@
 # Copyright (c) 2026, onebox.stack contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What follows from ``onebox_apps``: memory requests, environment, databases, virtual hosts, and what is wrong with it.
+"""What follows from ``onebox_apps``: environment, databases, virtual hosts, and what is wrong with it.
 
 PRIVATE to the collection. Pure. The shape of an app is documented with ``onebox_apps`` in roles/onebox.
 """
@@ -12,21 +12,25 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible_collections.onebox.stack.plugins.module_utils import _tuning
+from ansible_collections.onebox.stack.plugins.module_utils import _runtimes, _tuning
 from ansible_collections.onebox.stack.plugins.module_utils._checks import hint
 
 App = Mapping[str, Any]
 Apps = Mapping[str, App]
 
 PRESETS = ("none",)
-ENGINES = ("mysql", "redis", "redis_cache")
 KINDS = ("fastcgi", "http")
-DEFAULT_WORKER_MIB = 60
+# SQL servers: what frameworks call them in DB_CONNECTION, and their ports.
+DATABASES = {"mysql": ("mysql", "3306"), "postgresql": ("pgsql", "5432")}
+# The service that apps do not use, but are served by.
+EDGE = "nginx"
 LARGEST_PORT = 65535
 
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
 _DOMAIN = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# Roles and databases that PostgreSQL has, or keeps for itself, and the role for backups.
+_TAKEN_IN_POSTGRESQL = re.compile(r"postgres|template[01]|public|none|pg_.*|onebox_backup")
 
 _APP_KEYS: dict[str, type] = {
     "image": str,
@@ -52,7 +56,8 @@ _PROCESS_KEYS: dict[str, type] = {
     "command": list,
     "health": list,
     "replicas": int,
-    "worker_mib": int,
+    "runtime": str,
+    **_runtimes.FACTS,
     "stop_seconds": int,
     "memory": dict,
 }
@@ -66,16 +71,7 @@ _MEMORY_KEYS: dict[str, type] = {
     "weight": int,
 }
 # What a number may be at the least, where that is not 1.
-_LEAST = {"priority": 0}
-
-# floor, ideal, ceiling in MiB, priority, weight: what a process of each sort asks for when the app does not say.
-# Sources: an HTTP server and the workers, the footprints of small NestJS, Rails and Laravel processes.
-_ASKS = {
-    "fastcgi": {"ideal_mib": 416, "ceiling_mib": 1024, "priority": 0, "weight": 4},
-    "http": {"floor_mib": 160, "ideal_mib": 256, "ceiling_mib": 512, "priority": 0, "weight": 3},
-    "worker": {"floor_mib": 96, "ideal_mib": 192, "ceiling_mib": 384, "priority": 1, "weight": 2},
-    "scheduler": {"floor_mib": 64, "ideal_mib": 96, "ceiling_mib": 192, "priority": 1, "weight": 1},
-}
+_LEAST = {"priority": 0, "jit_mib": 0}
 
 
 def container_key(app: str, process: str) -> str:
@@ -83,49 +79,14 @@ def container_key(app: str, process: str) -> str:
     return f"{app}-{process}"
 
 
-def requests(services: Mapping[str, Any], enabled: Iterable[str], apps: Apps, own: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the enabled services and the apps' processes ask of the memory plan, in its own terms.
-
-    ``services`` is the table of all services, ``own`` what the operator says instead. With nothing enabled, all ask.
-    """
-    on = list(enabled)
-    asked = {name: dict(ask) for name, ask in services.items() if not on or name in on}
-    asked.update(_process_requests(apps))
-    for name, changes in own.items():
-        if name not in asked:
-            raise ValueError(f"onebox_memory.{name}: nothing of this name runs here{hint(name, asked)}")
-        if not isinstance(changes, Mapping):
-            raise ValueError(f"onebox_memory.{name}: give {{ideal_mib: 256}} or the like, not {changes!r}")
-        asked[name].update(changes)
-    return asked
-
-
-def _process_requests(apps: Apps) -> dict[str, dict[str, Any]]:
-    asked = {}
-    for name, app in apps.items():
-        for process_name, given in app["processes"].items():
-            process = given or {}
-            sort = process.get("kind") or ("scheduler" if process_name == "scheduler" else "worker")
-            ask: dict[str, Any] = {**_ASKS[sort], "replicas": process.get("replicas", 1), "rolling": "kind" in process}
-            if sort == "fastcgi":
-                worker_mib = process.get("worker_mib", DEFAULT_WORKER_MIB)
-                ask["floor_mib"] = _tuning.floor_mib("php_fpm", worker_mib=worker_mib)
-            ask.update(process.get("memory", {}))
-            # An operator's own floor or ideal lifts what lies above it.
-            ask["ideal_mib"] = max(ask["ideal_mib"], ask["floor_mib"])
-            ask["ceiling_mib"] = max(ask["ceiling_mib"], ask["ideal_mib"])
-            asked[container_key(name, process_name)] = ask
-    return asked
-
-
 def model(app: App, name: str) -> dict[str, Any]:
     """Return the app as its role deploys it.
 
     ``processes``: ``{key, command, kind, port, health, replicas, stop_seconds}`` each, with defaults filled in;
     ``front``: the key of the process that serves requests, or empty; ``fastcgi``: whether that one is PHP's;
-    ``worker_mib``: MiB of one PHP worker; ``body_mib``: the largest request; ``volumes``: where each is mounted, by its
-    name on the host; ``release``: the key of the container for the release steps, or empty; ``release_steps`` and
-    ``secret_files`` as `onebox.stack.compose_service` takes them.
+    ``body_mib``: the largest request; ``volumes``: where each is mounted, by its name on the host; ``release``: the key
+    of the container for the release steps, or empty; ``release_steps`` and ``secret_files`` as
+    `onebox.stack.compose_service` takes them.
     """
     processes = []
     front: Mapping[str, Any] = {}
@@ -142,12 +103,11 @@ def model(app: App, name: str) -> dict[str, Any]:
         }
         processes.append(described)
         if described["kind"]:
-            front = {**described, "worker_mib": own.get("worker_mib", DEFAULT_WORKER_MIB)}
+            front = described
     return {
         "processes": processes,
         "front": front.get("key", ""),
         "fastcgi": front.get("kind") == "fastcgi",
-        "worker_mib": front.get("worker_mib", DEFAULT_WORKER_MIB),
         "body_mib": _body_mib(app),
         "volumes": {f"{name}-{volume}": path for volume, path in app.get("volumes", {}).items()},
         "release": container_key(name, "release") if app.get("release_steps") else "",
@@ -166,23 +126,24 @@ def _body_mib(app: App) -> int:
 
 def secret_name(app: str, engine: str) -> str:
     """Return the name of the secret with which the app reaches the engine; a Redis has one for all its clients."""
-    return f"{app.replace('-', '_')}_mysql_password" if engine == "mysql" else f"{engine}_password"
+    return f"{app.replace('-', '_')}_{engine}_password" if engine in DATABASES else f"{engine}_password"
 
 
 def environment(app: App, name: str, project: str) -> dict[str, str]:
     """Return the environment of the app's containers; what is secret in it is the path of a file."""
     variables = {"APP_NAME": name, "APP_URL": f"https://{app['domains'][0]}" if app.get("domains") else ""}
     uses = app.get("uses", [])
-    if "mysql" in uses:
-        database = name.replace("-", "_")
-        variables.update(
-            DB_CONNECTION="mysql",
-            DB_HOST=f"{project}-mysql",
-            DB_PORT="3306",
-            DB_DATABASE=database,
-            DB_USERNAME=database,
-            DB_PASSWORD_FILE=f"/run/secrets/{secret_name(name, 'mysql')}",
-        )
+    for engine, (connection, port) in DATABASES.items():
+        if engine in uses:
+            database = name.replace("-", "_")
+            variables.update(
+                DB_CONNECTION=connection,
+                DB_HOST=f"{project}-{engine}",
+                DB_PORT=port,
+                DB_DATABASE=database,
+                DB_USERNAME=database,
+                DB_PASSWORD_FILE=f"/run/secrets/{secret_name(name, engine)}",
+            )
     for engine, prefix in (("redis", "REDIS"), ("redis_cache", "REDIS_CACHE")):
         if engine in uses:
             variables[f"{prefix}_HOST"] = f"{project}-{engine.replace('_', '-')}"
@@ -230,11 +191,12 @@ def vhosts(apps: Apps, project: str) -> list[dict[str, Any]]:
     return served
 
 
-def problems(apps: Any, services: Iterable[str]) -> list[str]:
+def problems(apps: Any, services: Iterable[str], known: Iterable[str]) -> list[str]:
     """Return every reason why these apps cannot be run, each with the variable, the value found, and what to do.
 
-    ``services`` are the backing services that the stack runs.
+    ``services`` are the backing services that the stack runs, ``known`` all that there are.
     """
+    names = tuple(known)
     if not isinstance(apps, Mapping):
         return [f"onebox_apps: a dictionary of apps by name is needed, not {apps!r}"]
     found = []
@@ -243,10 +205,11 @@ def problems(apps: Any, services: Iterable[str]) -> list[str]:
         at = f"onebox_apps.{name}"
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             found.append(f"{at}: a name has small letters, digits and '-', a letter first")
-        if name in (*ENGINES, "nginx"):
+        if name in names:
             found.append(f"{at}: this is the name of a service; give the app another")
         wrong = _keys(app, _APP_KEYS, at)
-        found += wrong or _app_problems(str(name), app, list(services), domains)
+        engines = [engine for engine in names if engine != EDGE]
+        found += wrong or _app_problems(str(name), app, list(services), engines, domains)
     return found or _clashes(apps)
 
 
@@ -265,7 +228,14 @@ def _clashes(apps: Apps) -> list[str]:
     return found
 
 
-def _app_problems(name: str, app: App, services: list[str], domains: dict[str, str]) -> list[str]:
+def memory_problems(own: Any) -> list[str]:
+    """Return what is wrong with the keys and values of ``onebox_memory``."""
+    if not isinstance(own, Mapping):
+        return [f"onebox_memory: a dictionary is needed, such as {{mysql: {{ideal_mib: 512}}}}, not {own!r}"]
+    return [problem for name, wishes in own.items() for problem in _keys(wishes, _MEMORY_KEYS, f"onebox_memory.{name}")]
+
+
+def _app_problems(name: str, app: App, services: list[str], engines: list[str], domains: dict[str, str]) -> list[str]:
     at = f"onebox_apps.{name}"
     found = [f"{at}.{key}: missing; every app needs one" for key in ("image", "tag", "processes") if not app.get(key)]
     if app.get("tag") == "latest":
@@ -273,10 +243,14 @@ def _app_problems(name: str, app: App, services: list[str], domains: dict[str, s
     if app.get("preset", "none") not in PRESETS:
         found.append(f"{at}.preset: '{app['preset']}' is unknown{hint(app['preset'], PRESETS)}")
     for engine in app.get("uses", []):
-        if engine not in ENGINES:
-            found.append(f"{at}.uses: '{engine}' is unknown{hint(engine, ENGINES)}")
+        if engine not in engines:
+            found.append(f"{at}.uses: '{engine}' is unknown{hint(engine, engines)}")
         elif engine not in services:
             found.append(f"{at}.uses: '{engine}' is not among the services of this host; add it to onebox_services")
+    if all(engine in app.get("uses", []) for engine in DATABASES):
+        found.append(f"{at}.uses: {' and '.join(DATABASES)} would both be the app's DB_HOST; take one of them out")
+    if "postgresql" in app.get("uses", []) and _TAKEN_IN_POSTGRESQL.fullmatch(name.replace("-", "_")):
+        found.append(f"{at}: PostgreSQL has '{name.replace('-', '_')}' for itself; give the app another name")
     for domain in app.get("domains", []):
         if not _DOMAIN.fullmatch(str(domain)):
             found.append(f"{at}.domains: '{domain}' is not a domain name in small letters, such as shop.example.com")
@@ -314,6 +288,7 @@ def _process_problems(at: str, app: App) -> list[str]:
             continue
         if not _NAME.fullmatch(str(process_name)):
             found.append(f"{here}: a name has small letters, digits and '-', a letter first")
+        found += _runtime_problems(here, process)
         if "kind" not in process:
             if not process.get("command"):
                 found.append(f"{here}.command: missing; a process that serves no requests needs one")
@@ -334,6 +309,24 @@ def _process_problems(at: str, app: App) -> list[str]:
     if fronts and not app.get("domains"):
         found.append(f"{at}.domains: missing; {fronts[0]} serves requests, and nginx must know for which domains")
     return found
+
+
+def _runtime_problems(at: str, process: Mapping[str, Any]) -> list[str]:
+    runtime = _runtimes.runtime(process)
+    if runtime not in _runtimes.RUNTIMES:
+        return [f"{at}.runtime: '{runtime}' is unknown{hint(runtime, _runtimes.RUNTIMES)}"]
+    if (runtime == "php_fpm") != (process.get("kind") == "fastcgi"):
+        return [f"{at}.runtime: '{runtime}' does not go with this kind; php_fpm and fastcgi are for each other"]
+    facts = {fact for fact in _runtimes.FACTS if fact in process}
+    known = _tuning.ENGINES[runtime].facts if runtime != "none" else {}
+    unused = sorted(facts - set(known))
+    if unused or runtime == "none":
+        return [f"{at}.{fact}: the runtime '{runtime}' does not take it; take it out" for fact in unused]
+    try:
+        _tuning.floor_mib(**_runtimes.tuning(process, cpus=2))
+    except ValueError as error:
+        return [f"{at}: {error}"]
+    return []
 
 
 def _keys(value: Any, known: Mapping[str, type], at: str) -> list[str]:

@@ -95,6 +95,11 @@ def limits_in_force(stack: pathlib.Path) -> dict[str, int]:
     return {key: limit for _service, state in _states(stack) for key, limit in state.get("limits_mib", {}).items()}
 
 
+def tuned_for(stack: pathlib.Path) -> dict[str, dict[str, Any]]:
+    """Return what the settings of the stack's services follow from beside their memory, by service."""
+    return {service: state["tuned_for"] for service, state in _states(stack) if state.get("tuned_for")}
+
+
 def _states(stack: pathlib.Path) -> Iterator[tuple[str, dict[str, Any]]]:
     for path in sorted(stack.glob("services/*/.state.json")):
         with contextlib.suppress(ValueError):  # a damaged record is written anew when its service is applied

@@ -27,12 +27,13 @@ class DockerError(Exception):
 
 
 class _Files(NamedTuple):
-    """The names that one cgroup version has for the same figures."""
+    """The names that one cgroup version has for the same figures; ``cold`` and ``reclaimable`` are in ``stat``."""
 
     limit: str
     usage: str
     peak: str
-    inactive_file: str
+    cold: str
+    reclaimable: tuple[str, ...]
     events: str
     stat: str = "memory.stat"
 
@@ -42,9 +43,17 @@ _V1 = _Files(
     "memory.usage_in_bytes",
     "memory.max_usage_in_bytes",
     "total_inactive_file",
+    ("total_inactive_file", "total_active_file"),
     "memory.oom_control",
 )
-_V2 = _Files("memory.max", "memory.current", "memory.peak", "inactive_file", "memory.events")
+_V2 = _Files(
+    "memory.max",
+    "memory.current",
+    "memory.peak",
+    "inactive_file",
+    ("inactive_file", "active_file", "slab_reclaimable"),
+    "memory.events",
+)
 
 # Version 1 writes "no limit" as the largest multiple of a page that a signed 64-bit number holds.
 _NO_LIMIT = 2**62
@@ -64,6 +73,7 @@ class _Group(NamedTuple):
 
     limit: int | None = None
     current: int | None = None
+    held: int | None = None
     peak: int | None = None
     oom_kills: int | None = None
 
@@ -98,9 +108,11 @@ def containers(run: Run, project: str | None = None, root: Path = Path("/")) -> 
     """Return the running containers, of one Compose project or all, sorted by name.
 
     ``run`` takes a command and returns its exit code, output and errors. A container is ``{name, service,
-    onebox_service, image, state, health, restarts, limit_mib, current_mib, peak_mib, oom_kills}``. ``current_mib`` is
-    the working set, which leaves out file cache not in use, as ``docker stats`` does; ``peak_mib`` has all file cache
-    in it, so that it may well stand at the limit.
+    onebox_service, image, state, health, restarts, started_at, limit_mib, current_mib, held_mib, peak_mib,
+    oom_kills}``. ``current_mib`` is the working set, which leaves out file cache not in use, as ``docker stats`` does.
+    ``held_mib`` is what the kernel cannot take back: no file cache at all. ``peak_mib`` has all file cache in it, so
+    that it may well stand at the limit; the kernel keeps no peak of the other two. It is since ``started_at``, as is
+    ``oom_kills``; "2026-11-21 04:37 UTC".
 
     Raises DockerError when Docker does not answer.
     """
@@ -138,8 +150,10 @@ def _container(details: Mapping[str, Any], hierarchy: _Hierarchy | None, root: P
         "state": state["Status"],
         "health": (state.get("Health") or {}).get("Status"),
         "restarts": details["RestartCount"],
+        "started_at": f"{state['StartedAt'][:16].replace('T', ' ')} UTC",
         "limit_mib": _to_mib(limit),
         "current_mib": _to_mib(group.current),
+        "held_mib": _to_mib(group.held),
         "peak_mib": _to_mib(group.peak),
         "oom_kills": group.oom_kills,
     }
@@ -179,10 +193,12 @@ def _group_path(membership: Path, hierarchy: _Hierarchy, container_id: str) -> P
 
 def _group(path: Path, files: _Files) -> _Group:
     usage = _bytes(path / files.usage)
-    cold = _pairs(_text(path / files.stat) or "").get(files.inactive_file, 0)
+    stat = _pairs(_text(path / files.stat) or "")
+    cold, reclaimable = stat.get(files.cold, 0), sum(stat.get(name, 0) for name in files.reclaimable)
     return _Group(
         limit=_bytes(path / files.limit),
         current=None if usage is None else max(0, usage - cold),
+        held=None if usage is None else max(0, usage - reclaimable),
         peak=_bytes(path / files.peak),
         oom_kills=_pairs(_text(path / files.events) or "").get("oom_kill"),
     )

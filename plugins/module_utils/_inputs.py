@@ -60,3 +60,12 @@ def services_problems(profile: str, profiles: Iterable[str], services: Any, know
         elif not isinstance(wanted, bool):
             found.append(f"onebox_services.{name}: true or false is needed, not {wanted!r}")
     return found
+
+
+def without_role(enabled: Iterable[str], table: Mapping[str, Any], roles: pathlib.Path) -> list[str]:
+    """Return a sentence for each service that the table has and no role runs yet; a role has the name of its engine."""
+    return [
+        f"onebox_services.{name}: its memory can be planned, but onebox.stack has no role yet that runs it; take it out"
+        for name in enabled
+        if not (roles / table[name]["tuning"]["engine"] / "tasks").is_dir()
+    ]

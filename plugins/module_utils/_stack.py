@@ -102,7 +102,7 @@ class Wanted:
 
     ``checks`` are Compose models, by the key of the service, that run the vendor's checker on the new files.
     ``release`` runs once for each release, before its containers start. ``reload`` tells a running container to take
-    up ``reload_files``, for which it is not recreated.
+    up ``reload_files``, for which it is not recreated. ``tuned_for`` is recorded for the next memory plan.
     """
 
     project: str
@@ -117,6 +117,7 @@ class Wanted:
     reload: Command | None
     reload_files: tuple[str, ...]
     rotate: tuple[str, ...]
+    tuned_for: dict[str, Any]
     wait_seconds: int
 
 
@@ -237,6 +238,7 @@ class Service:
                 reload=self._reload_digest(),
                 published=self._published_image(),
                 guarded=self._guarded(),
+                tuned_for=self.wanted.tuned_for,
             )
             self.result.containers = [_summary(found) for found in self.found]
         return self.result

@@ -125,6 +125,12 @@ options:
       stdin:
         description: Path of the file that the command reads from its standard input.
         type: str
+  tuned_for:
+    description:
+      - What the service's settings follow from beside its memory, such as the connections of a database. Recorded on
+        the host, where M(onebox.stack.preflight) finds it, so that the next memory plan keeps to it while it is enough.
+    type: dict
+    default: {}
   wait_seconds:
     description: How long the containers may take to become healthy, in seconds.
     type: int
@@ -240,6 +246,7 @@ def wanted_of(params: dict[str, Any]) -> Wanted:
         reload=Command(reload["service"], tuple(reload["command"]), reload["stdin"]) if reload else None,
         reload_files=tuple(reload["files"]) if reload else (),
         rotate=tuple(params["rotate"] or ()),
+        tuned_for=params["tuned_for"] or {},
         wait_seconds=params["wait_seconds"],
     )
 

@@ -107,6 +107,10 @@ containers:
       description: How often Docker has restarted it since it was made.
       type: int
       sample: 0
+    started_at:
+      description: Since when it runs. Its peak and its kills are of the time since then.
+      type: str
+      sample: "2026-11-21 04:37 UTC"
     limit_mib:
       description: Its memory limit in MiB, or null without one.
       type: int
@@ -115,9 +119,17 @@ containers:
       description: What it uses in MiB, without file cache that is not in use. Null when it cannot be read.
       type: int
       sample: 301
+    held_mib:
+      description:
+        - What of it the kernel cannot take back, in MiB; without any file cache. Null when it cannot be read.
+        - With version 1, kernel memory that can be taken back is in it.
+      type: int
+      sample: 287
     peak_mib:
       description:
-        - The most that it has used since it started, in MiB, with file cache.
+        - The most that it has used since it started, in MiB, with all file cache. That fills what a limit leaves, so
+          that a peak at the limit says nothing by itself; a peak far below it does.
+        - The kernel keeps no peak without file cache.
         - Null when it cannot be read, as with version 2 before Linux 5.19.
       type: int
       sample: 412

@@ -13,6 +13,8 @@ author: onebox.stack contributors (!UNKNOWN)
 description:
   - Checks the stack's variables on the controller, then in one remote execution the host - distribution, free disk, and
     ports that something else holds - and that the memory plan fits. Everything that is wrong is said in one error.
+  - The plan is the variable C(onebox_memory_plan) of the role P(onebox.stack.onebox#role), made with what was found out
+    about the host.
   - Returns what the roles and the memory plan need to know of the host. Changes nothing.
 options:
   apps:
@@ -31,25 +33,10 @@ options:
     description: The variable C(onebox_services), a dictionary.
     type: raw
     default: {}
-  memory_services:
-    description: What every service that can be part of a stack asks of the memory plan, by its name.
-    type: dict
-    required: true
   memory:
-    description: The variable C(onebox_memory).
-    type: dict
+    description: The variable C(onebox_memory), a dictionary.
+    type: raw
     default: {}
-  total_mib:
-    description: Memory that the stack may use, in MiB. The host's own when not given.
-    type: int
-  jobs_mib:
-    description: Memory kept for one-off jobs, in MiB.
-    type: int
-    default: 0
-  replan:
-    description: Accept a memory plan that changes limits in force.
-    type: bool
-    default: false
   project:
     description: Name of the Compose project.
     type: str
@@ -71,6 +58,16 @@ options:
     description: Look at the host too. Without, no connection is made.
     type: bool
     default: true
+  deploy:
+    description:
+      - Whether the stack shall be brought up, and not planned only.
+      - Then services that can be planned but have no role yet are refused, and changes of memory limits in force.
+    type: bool
+    default: true
+  replan:
+    description: Accept a memory plan that changes limits in force.
+    type: bool
+    default: false
 attributes:
   check_mode:
     support: full
@@ -86,7 +83,6 @@ EXAMPLES = r"""
     apps: "{{ onebox_apps }}"
     profile: small-prod
     profiles: {small-prod: [nginx, mysql, redis]}
-    memory_services: "{{ onebox_memory_services }}"
     project: shop
     directory: /opt/shop
   register: onebox_host
@@ -117,6 +113,16 @@ limits_mib:
   type: dict
   returned: success, when O(host=true)
   sample: {mysql: 512, shop-web: 416}
+replicas:
+  description: How many containers of the stack there are, running or not, by their key.
+  type: dict
+  returned: success, when O(host=true)
+  sample: {mysql: 1, shop-worker: 2}
+tuned_for:
+  description: What the settings of services follow from beside their memory, by service.
+  type: dict
+  returned: success, when O(host=true)
+  sample: {mysql: {connections: 40}}
 ports:
   description: Who holds the ports, by port. Empty, or the task has failed.
   type: dict
@@ -128,12 +134,26 @@ secrets:
   returned: success, when O(host=true)
 """
 
+import collections
 import os
 import pathlib
+import shutil
+import subprocess
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.onebox.stack.plugins.module_utils import _host, _hostmemory
 from ansible_collections.onebox.stack.plugins.module_utils._arguments import PREFLIGHT
+
+
+def replicas(project: str) -> dict[str, int]:
+    """Return how many containers each key of the project has, stopped ones too; nothing where there is no Docker."""
+    if not shutil.which("docker"):
+        return {}
+    label = "com.docker.compose"
+    argv = ["docker", "ps", "--all", "--filter", f"label={label}.project={project}"]
+    argv += ["--filter", f"label={label}.oneoff=False", "--format", f'{{{{.Label "{label}.service"}}}}']
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    return dict(collections.Counter(done.stdout.split()))
 
 
 def main() -> None:
@@ -148,6 +168,8 @@ def main() -> None:
         disk_free_mib=_host.free_mib(pathlib.Path("/var/lib/docker")),
         memory=_hostmemory.host_memory(),
         limits_mib=_host.limits_in_force(stack),
+        replicas=replicas(project),
+        tuned_for=_host.tuned_for(stack),
         ports=_host.ports_in_the_way(module.params["ports"], project, root),
         secrets=sorted(_host.guarded_secrets(stack)),
     )

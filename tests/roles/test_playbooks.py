@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -52,3 +54,43 @@ def test_a_plan_that_does_not_fit_is_refused_with_the_table_and_what_would_help(
     assert "the services do not fit in memory" in shown
     assert "missing" in shown
     assert "MiB for the stack" in shown
+
+
+def an_inventory(directory: Path, hosts: str = "demo: {}") -> Path:
+    """Return a copy of the demo's inventory with these hosts, which are never reached."""
+    shutil.copytree(ROOT / "inventories/demo/group_vars", directory / "prod/group_vars")
+    (directory / "prod/hosts.yml").write_text(f"all: {{hosts: {{{hosts}}}}}\n")
+    return directory / "prod"
+
+
+def test_the_plan_is_written_beside_the_inventory_as_a_page_and_as_json_for_each_host(tmp_path: Path) -> None:
+    inventory = an_inventory(tmp_path, "one: {onebox_total_mib: 2048}, two: {onebox_total_mib: 4096}")
+    shown = ansible_playbook("playbooks/plan.yml", "-i", str(inventory))
+    written = inventory / ".plan"
+    assert {path.name for path in written.iterdir()} == {".gitignore", "one.html", "one.json", "two.html", "two.json"}
+    assert (written / ".gitignore").read_text() == "*\n"
+    for host, total in (("one", 2048), ("two", 4096)):
+        figures = json.loads((written / f"{host}.json").read_text())
+        assert (figures["name"], figures["plan"]["total_mib"]) == (f"demo on {host}", total)
+        assert "measured" not in figures
+        assert figures["plan"]["services"]["mysql"]["settings"]["max_connections"]
+        assert f"<h1>Memory plan of demo on {host}</h1>" in (written / f"{host}.html").read_text()
+        assert f"as a page: file://{written}/{host}.html\nas JSON: {written}/{host}.json" in shown
+    assert ansible_playbook("playbooks/plan.yml", "-i", str(inventory)).count("changed=0") == 2
+
+
+def test_a_plan_is_written_neither_in_check_mode_nor_without_a_directory(tmp_path: Path) -> None:
+    inventory = an_inventory(tmp_path)
+    given = ("playbooks/plan.yml", "-i", str(inventory), "-e", "onebox_total_mib=2048")
+    for option in (["--check", "--diff"], ["-e", "onebox_plan_directory="]):
+        shown = ansible_playbook(*given, *option)
+        assert "update order: start-first" in shown
+        assert "as a page" not in shown
+    assert not (inventory / ".plan").exists()
+
+
+def test_a_stack_without_services_has_nothing_to_plan(tmp_path: Path) -> None:
+    inventory = an_inventory(tmp_path)
+    nothing = "{onebox_profile: '', onebox_apps: {}, onebox_total_mib: 2048}"
+    shown = ansible_playbook("playbooks/plan.yml", "-i", str(inventory), "-e", nothing, exit_code=2)
+    assert "onebox_profile and onebox_services name no service, so there is nothing to plan" in shown

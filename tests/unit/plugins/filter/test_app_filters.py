@@ -16,7 +16,7 @@ APPS = {
     "my-shop": {
         "uses": ["mysql"],
         "domains": ["shop.example.com"],
-        "processes": {"web": {"kind": "http", "port": 3000, "health": ["x"]}},
+        "processes": {"web": {"kind": "http", "port": 3000, "runtime": "node", "health": ["x"]}},
     }
 }
 
@@ -32,6 +32,15 @@ APPS = {
         ("(apps['my-shop'] | onebox.stack.app_environment('my-shop', project='demo')).DB_HOST", "demo-mysql"),
         ("(apps['my-shop'] | onebox.stack.app_model(name='my-shop')).front", "my-shop-web"),
         ("apps['my-shop'] | onebox.stack.app_secrets('my-shop')", ["my_shop_mysql_password"]),
+        ("apps | onebox.stack.app_connections", {"mysql": 30, "postgresql": 20}),
+        (
+            "apps | onebox.stack.app_connections({'my-shop-web': {'weight': 2}}, cpus=4)",
+            {"mysql": 30, "postgresql": 20},
+        ),
+        (
+            "apps['my-shop'] | onebox.stack.app_settings('my-shop', {'my-shop-web': '256'}, cpus=2)",
+            {"my-shop-web": {"NODE_OPTIONS": "--max-old-space-size=160"}},
+        ),
         ("apps | onebox.stack.app_vhosts(project='demo') | map(attribute='upstream')", ["demo-my-shop-web:3000"]),
     ],
 )

@@ -25,9 +25,19 @@ def test_the_plan_of_the_documentation_is_the_one_that_is_made() -> None:
         "spare_mib": 7,
         "changes": [],
         "services": {
-            "app": {"limit_mib": 488, "reservation_mib": 232, "replicas": 1},
-            "mysql": {"limit_mib": 608, "reservation_mib": 264, "replicas": 1},
+            "app": {"limit_mib": 488, "replicas": 1, "floor_mib": 232, "ideal_mib": 416, "ceiling_mib": 1024},
+            "mysql": {"limit_mib": 608, "replicas": 1, "floor_mib": 264, "ideal_mib": 512, "ceiling_mib": 1536},
         },
+    }
+    asked = {"redis": {"tuning": {"engine": "redis"}, "ideal_mib": 96, "ceiling_mib": 256}}
+    assert memory_plan(asked, total_mib=1024)["services"]["redis"] == {
+        "limit_mib": 256,
+        "replicas": 1,
+        "floor_mib": 48,
+        "ideal_mib": 96,
+        "ceiling_mib": 256,
+        "settings": {"maxmemory": "109mb", "maxmemory-policy": "noeviction", "appendonly": "yes", "save": '""'},
+        "summary": "109mb, noeviction",
     }
 
 
@@ -35,6 +45,22 @@ def test_all_options_reach_the_plan() -> None:
     planned = memory_plan(REQUESTS, 1536, reserve_mib=36, jobs_mib=100, step_mib=50, current={"app": 400})
     assert planned["services"]["mysql"]["limit_mib"] == 600
     assert [planned[key] for key in ("reserve_mib", "jobs_mib", "rollout_mib", "spare_mib")] == [36, 100, 400, 0]
+
+
+def test_limits_in_force_reach_the_plan_and_can_be_left_out_of_it() -> None:
+    in_force = {"current": {"app": 300, "mysql": 400}, "running": {"app": 1, "mysql": 1}}
+    assert memory_plan(REQUESTS, 2048, **in_force)["changes"] == []
+    assert [change["name"] for change in memory_plan(REQUESTS, 2048, **in_force, afresh=True)["changes"]] == [
+        "app",
+        "mysql",
+    ]
+
+
+def test_how_many_run_reaches_the_plan() -> None:
+    requests = {**REQUESTS, "app": {**REQUESTS["app"], "replicas": 2}}
+    current = {"app": 300, "mysql": 400}
+    orders = [memory_plan(requests, 1536, current=current, running={"app": n})["update_order"] for n in (1, 2)]
+    assert orders == ["start-first", "stop-first"]
 
 
 def test_without_a_total_everyone_has_its_ideal() -> None:
@@ -45,7 +71,7 @@ def test_without_a_total_everyone_has_its_ideal() -> None:
     ("total_mib", "message"),
     [
         (600, r"memory_plan: the services do not fit in memory: 377 MiB are missing\.\nMiB "),
-        ("600", r"memory_plan: total_mib must be a whole number, 1 or more, not '600'\Z"),
+        ("600m", r"memory_plan: total_mib must be a whole number, 1 or more, not '600m'\Z"),
     ],
 )
 def test_an_error_is_one_of_ansible_s_and_says_where_it_is_from(total_mib: object, message: str) -> None:

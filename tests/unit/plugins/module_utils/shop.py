@@ -110,6 +110,7 @@ class Shop:
             reload=self.reload,
             reload_files=tuple(path for path in self.files if path.startswith("live/")) if self.reload else (),
             rotate=self.rotate,
+            tuned_for={"connections": len(self.secrets)},
             wait_seconds=60,
         )
 

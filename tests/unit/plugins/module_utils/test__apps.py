@@ -4,17 +4,18 @@
 
 from __future__ import annotations
 
+import pathlib
 import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils import _apps
-from ansible_collections.onebox.stack.plugins.module_utils._memory import plan
+from ansible_collections.onebox.stack.plugins.module_utils import _apps, _requests, _runtimes, _tuning
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 SERVICES = ["nginx", "mysql", "redis"]
+KNOWN = [*SERVICES, "postgresql", "redis_cache"]
 
 
 def shop(**changes: Any) -> dict[str, Any]:
@@ -36,92 +37,13 @@ def shop(**changes: Any) -> dict[str, Any]:
 
 
 def problems(app: Any, services: list[str] = SERVICES) -> list[str]:
-    return _apps.problems({"shop": app}, services)
+    return _apps.problems({"shop": app}, services, KNOWN)
 
 
 def with_web(**changes: Any) -> dict[str, Any]:
     """Return the app with another process that serves requests; None leaves a key out."""
     web = {"kind": "fastcgi", "port": 9000, "health": ["check"], **changes}
     return shop(processes={"web": {key: value for key, value in web.items() if value is not None}})
-
-
-# -- memory requests ---------------------------------------------------------------------------------------------------
-
-
-TABLE = {"redis": {"floor_mib": 48, "ideal_mib": 96, "ceiling_mib": 256}, "mysql": {"floor_mib": 320}}
-
-
-def test_the_services_that_run_here_ask_and_without_any_all_do() -> None:
-    assert _apps.requests(TABLE, ["redis"], {}, {}) == {"redis": TABLE["redis"]}
-    assert _apps.requests(TABLE, [], {}, {}) == TABLE
-
-
-def test_the_operator_s_own_word_is_laid_over_a_request_and_the_table_is_not_changed() -> None:
-    asked = _apps.requests(TABLE, ["redis"], {}, {"redis": {"limit_mib": 128}})
-    assert asked["redis"] == {"floor_mib": 48, "ideal_mib": 96, "ceiling_mib": 256, "limit_mib": 128}
-    assert "limit_mib" not in TABLE["redis"]
-
-
-def test_the_operator_s_own_word_reaches_an_app_s_process() -> None:
-    asked = _apps.requests({}, [], {"shop": shop()}, {"shop-worker": {"limit_mib": 256}})
-    assert asked["shop-worker"]["limit_mib"] == 256
-
-
-@pytest.mark.parametrize(
-    ("own", "error"),
-    [
-        ({"redsi": {}}, "onebox_memory.redsi: nothing of this name runs here; did you mean 'redis'?"),
-        ({"mysql": {}}, "onebox_memory.mysql: nothing of this name runs here; there is redis"),
-        ({"redis": None}, "onebox_memory.redis: give {ideal_mib: 256} or the like, not None"),
-    ],
-)
-def test_a_wish_that_cannot_be_met_is_refused(own: dict[str, Any], error: str) -> None:
-    with pytest.raises(ValueError, match=rf"\A{re.escape(error)}\Z"):
-        _apps.requests(TABLE, ["redis"], {}, own)
-
-
-def test_every_process_asks_and_only_the_one_that_serves_requests_is_rolled_out() -> None:
-    asked = _apps.requests({}, [], {"shop": shop(processes={**shop()["processes"], "mail": None})}, {})
-    assert list(asked) == ["shop-web", "shop-worker", "shop-scheduler", "shop-mail"]
-    assert [name for name, ask in asked.items() if ask["rolling"]] == ["shop-web"]
-    assert {name: ask["replicas"] for name, ask in asked.items()} == {
-        "shop-web": 1,
-        "shop-worker": 2,
-        "shop-scheduler": 1,
-        "shop-mail": 1,
-    }
-    assert asked["shop-scheduler"]["ideal_mib"] < asked["shop-worker"]["ideal_mib"] < asked["shop-web"]["ideal_mib"]
-
-
-def test_a_php_process_needs_what_its_workers_need() -> None:
-    small, large = (
-        _apps.requests({}, [], {"shop": with_web(worker_mib=mib)}, {})["shop-web"]["floor_mib"] for mib in (40, 200)
-    )
-    assert 40 < small < 200 < large
-
-
-@pytest.mark.parametrize(
-    ("memory", "expected"),
-    [
-        ({"floor_mib": 600}, (600, 600, 1024)),
-        ({"floor_mib": 2000}, (2000, 2000, 2000)),
-        ({"ideal_mib": 1100}, (None, 1100, 1100)),
-        ({"ceiling_mib": 512}, (None, 416, 512)),
-    ],
-)
-def test_a_process_s_own_floor_or_ideal_lifts_what_lies_above_it(
-    memory: dict[str, int], expected: tuple[int | None, int, int]
-) -> None:
-    ask = _apps.requests({}, [], {"shop": with_web(memory=memory)}, {})["shop-web"]
-    floor, ideal, ceiling = expected
-    assert (ask["floor_mib"], ask["ideal_mib"], ask["ceiling_mib"]) == (floor or ask["floor_mib"], ideal, ceiling)
-
-
-@pytest.mark.parametrize("kind", ["fastcgi", "http"])
-def test_the_memory_plan_takes_the_requests_of_an_app(kind: str) -> None:
-    apps = {"shop": shop(processes={**shop()["processes"], "web": {"kind": kind, "port": 1, "health": ["x"]}})}
-    planned = plan(_apps.requests({}, [], apps, {}), 4096)
-    assert set(planned["services"]) == {"shop-web", "shop-worker", "shop-scheduler"}
 
 
 # -- what the roles read -----------------------------------------------------------------------------------------------
@@ -158,7 +80,6 @@ def test_the_model_of_an_app_has_all_defaults_filled_in() -> None:
         ],
         "front": "shop-web",
         "fastcgi": True,
-        "worker_mib": 60,
         "body_mib": 64,
         "volumes": {"shop-uploads": "/srv/uploads"},
         "release": "shop-release",
@@ -173,8 +94,8 @@ def test_an_app_without_a_front_serves_nothing() -> None:
 
 
 def test_an_http_app_is_not_php() -> None:
-    model = _apps.model(with_web(kind="http", worker_mib=80), "shop")
-    assert (model["front"], model["fastcgi"], model["worker_mib"]) == ("shop-web", False, 80)
+    model = _apps.model(with_web(kind="http"), "shop")
+    assert (model["front"], model["fastcgi"]) == ("shop-web", False)
 
 
 def test_the_environment_names_what_the_app_uses_and_only_the_files_of_passwords() -> None:
@@ -267,6 +188,10 @@ def test_each_app_that_serves_requests_is_a_virtual_host() -> None:
         shop(preset="none", user="33:33", env={"_A1": 1}, secrets={"KEY": "x"}, release_steps=[["x"]], read_only=False),
         shop(uses=None, processes={"worker": {"command": ["x"]}}, domains=None, public_path=None),
         with_web(kind="http", memory={"floor_mib": 64}),
+        with_web(runtime="php_fpm", worker_mib=40, workers=3, jit_mib=0),
+        with_web(kind="http", runtime="octane", server="swoole", worker_mib=100, workers=2),
+        with_web(kind="http", runtime="none"),
+        shop(processes={"jobs": {"runtime": "sidekiq", "command": ["sidekiq"]}}, domains=None),
         shop(domains=["a.example.com", "xn--bcher-kva.example", "shop.localhost"]),
     ],
 )
@@ -345,6 +270,36 @@ def test_an_app_that_is_as_it_should_be_has_no_problems(app: dict[str, Any]) -> 
         ),
         (with_web(port=0), "onebox_apps.shop.processes.web.port: 0 is too little; give 1 or more"),
         (with_web(port=65536), "onebox_apps.shop.processes.web.port: 65536 is too much; give 65535 or less"),
+        (
+            with_web(kind="http", runtime="nodejs"),
+            "onebox_apps.shop.processes.web.runtime: 'nodejs' is unknown; did you mean 'node'?",
+        ),
+        (
+            with_web(runtime="octane"),
+            "onebox_apps.shop.processes.web.runtime: 'octane' does not go with this kind; php_fpm and fastcgi are for "
+            "each other",
+        ),
+        (
+            with_web(kind="http", runtime="php_fpm"),
+            "onebox_apps.shop.processes.web.runtime: 'php_fpm' does not go with this kind; php_fpm and fastcgi are for "
+            "each other",
+        ),
+        (
+            with_web(kind="http", worker_mib=80),
+            "onebox_apps.shop.processes.web.worker_mib: the runtime 'none' does not take it; take it out",
+        ),
+        (
+            with_web(kind="http", runtime="node", workers=2),
+            "onebox_apps.shop.processes.web.workers: the runtime 'node' does not take it; take it out",
+        ),
+        (
+            with_web(kind="http", runtime="octane", server="nginx"),
+            "onebox_apps.shop.processes.web: octane: no tuning for server 'nginx'; there is frankenphp, swoole",
+        ),
+        (
+            with_web(worker_mib=100000),
+            "onebox_apps.shop.processes.web: php_fpm: no limit up to 65536 MiB is enough for {'worker_mib': 100000}",
+        ),
         (with_web(worker_mib=0), "onebox_apps.shop.processes.web.worker_mib: 0 is too little; give 1 or more"),
         (
             with_web(memory={"priority": -1}),
@@ -405,11 +360,37 @@ def test_a_problem_is_named_with_the_variable_the_value_and_what_to_do(app: Any,
     ],
 )
 def test_what_is_wrong_between_apps_is_named_too(apps: Any, error: str) -> None:
-    assert _apps.problems(apps, SERVICES) == [error]
+    assert _apps.problems(apps, SERVICES, KNOWN) == [error]
+
+
+@pytest.mark.parametrize(
+    ("own", "errors"),
+    [
+        ({"redis": {"limit_mib": 64, "priority": 0}, "gone": {}}, []),
+        ([], ["onebox_memory: a dictionary is needed, such as {mysql: {ideal_mib: 512}}, not []"]),
+        (
+            {"redis": None, "mysql": {"floor": 300, "limit_mib": "300"}},
+            [
+                "onebox_memory.redis: a dictionary is needed, not None",
+                "onebox_memory.mysql.floor: unknown; did you mean 'floor_mib'?",
+                "onebox_memory.mysql.limit_mib: a whole number is needed, not '300'",
+            ],
+        ),
+        (
+            {"mysql": {"tuning": {"connections": 200}}},
+            [
+                "onebox_memory.mysql.tuning: unknown; there is floor_mib, ideal_mib, ceiling_mib, limit_mib, priority, "
+                "weight"
+            ],
+        ),
+    ],
+)
+def test_own_figures_for_the_plan_are_checked_by_name_and_value(own: Any, errors: list[str]) -> None:
+    assert _apps.memory_problems(own) == errors
 
 
 def test_all_problems_are_named_at_once() -> None:
-    assert len(_apps.problems({"shop": shop(tag="latest", user="x"), "Blog": None}, SERVICES)) == 4
+    assert len(_apps.problems({"shop": shop(tag="latest", user="x"), "Blog": None}, SERVICES, KNOWN)) == 4
 
 
 _anything: st.SearchStrategy[Any] = st.recursive(
@@ -435,7 +416,7 @@ _FULL = shop(env={"A": "1"}, secrets={"B": "x"}, user="33:33", request_limits={"
 @settings(deadline=None)
 @given(at=st.sampled_from(list(_places({"shop": _FULL, "blog": _FULL}))), content=_anything)
 def test_whatever_is_given_the_answer_is_a_list_of_sentences(at: tuple[Any, ...], content: Any) -> None:
-    found = _apps.problems(_replaced({"shop": _FULL, "blog": _FULL}, at, content), SERVICES)
+    found = _apps.problems(_replaced({"shop": _FULL, "blog": _FULL}, at, content), SERVICES, KNOWN)
     assert all(isinstance(problem, str) and problem.startswith("onebox_apps") for problem in found)
 
 
@@ -443,9 +424,32 @@ def test_whatever_is_given_the_answer_is_a_list_of_sentences(at: tuple[Any, ...]
 @given(at=st.sampled_from(list(_places({"shop": _FULL}))), content=_anything)
 def test_apps_without_problems_can_be_planned_and_rendered(at: tuple[Any, ...], content: Any) -> None:
     apps = _replaced({"shop": _FULL}, at, content)
-    if not _apps.problems(apps, SERVICES):
-        _apps.requests({}, [], apps, {})
+    if not _apps.problems(apps, SERVICES, KNOWN):
+        _requests.requests({}, [], apps, {})
+        _requests.connections(apps, {})
         _apps.vhosts(apps, "demo")
         for name, app in apps.items():
             _apps.model(app, name)
             _apps.environment(app, name, "demo")
+
+
+# -- documentation -----------------------------------------------------------------------------------------------------
+
+_DOCS = (pathlib.Path(__file__).parents[4] / "docs/apps.md").read_text()
+
+
+@pytest.mark.parametrize("key", sorted({*_apps._APP_KEYS, *_apps._PROCESS_KEYS, *_apps._LIMIT_KEYS}))
+def test_every_key_is_documented(key: str) -> None:
+    assert f"`{key}`" in _DOCS
+
+
+@pytest.mark.parametrize("runtime", [*_runtimes.RUNTIMES])
+def test_every_runtime_is_documented_with_what_it_takes_and_gets(runtime: str) -> None:
+    (row,) = [line for line in _DOCS.splitlines() if line.startswith(f"| `{runtime}` |")]
+    taken, gets = row.split("|")[2:4]
+    known = _tuning.ENGINES[runtime].facts if runtime != "none" else {}
+    assert set(re.findall(r"`(\w+)`(?= \()", taken)) == set(known) & set(_runtimes.FACTS)
+    if runtime not in ("php_fpm", "none"):
+        servers = [{"server": server} for server in known.get("server", ())] or [{}]
+        settings = {name for facts in servers for name in _tuning.tuning(2048, runtime, **facts)}
+        assert set(re.findall(r"`(\w+)`", gets)) == settings

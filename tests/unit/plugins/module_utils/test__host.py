@@ -163,7 +163,9 @@ def test_a_port_is_in_the_way_unless_it_is_free_or_the_stack_s_own(
 @pytest.fixture
 def stack(tmp_path: pathlib.Path) -> pathlib.Path:
     states = {
-        "redis": json.dumps({"guarded": ["redis_password"], "limits_mib": {"redis": 96}}),
+        "redis": json.dumps(
+            {"guarded": ["redis_password"], "limits_mib": {"redis": 96}, "tuned_for": {"connections": 40}}
+        ),
         "shop": json.dumps(
             {"guarded": ["shop_mysql_password", "gone"], "limits_mib": {"shop-web": 416, "shop-job": 96}}
         ),
@@ -188,6 +190,10 @@ def test_the_stack_s_own_secrets_are_found_and_no_others(stack: pathlib.Path) ->
 
 def test_the_limits_in_force_are_found(stack: pathlib.Path) -> None:
     assert _host.limits_in_force(stack) == {"redis": 96, "shop-web": 416, "shop-job": 96}
+
+
+def test_what_a_service_was_tuned_for_is_found(stack: pathlib.Path) -> None:
+    assert _host.tuned_for(stack) == {"redis": {"connections": 40}}
 
 
 def test_a_host_without_a_stack_has_neither_secrets_nor_limits(tmp_path: pathlib.Path) -> None:

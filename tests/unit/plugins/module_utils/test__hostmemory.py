@@ -57,22 +57,25 @@ def write(root: Path, files: dict[str, Any]) -> Path:
     return root
 
 
-def v1_group(path: str, limit: int, usage: int, inactive: int = 0, kills: int = 0) -> dict[str, Any]:
+def v1_group(path: str, limit: int, usage: int, inactive: int = 0, kills: int = 0, active: int = 0) -> dict[str, Any]:
     return {
         f"{path}/memory.limit_in_bytes": limit,
         f"{path}/memory.usage_in_bytes": usage,
         f"{path}/memory.max_usage_in_bytes": 2 * usage,
-        f"{path}/memory.stat": f"cache 4096\ninactive_file 1\ntotal_inactive_file {inactive}\n",
+        f"{path}/memory.stat": f"cache 4096\ninactive_file 1\ntotal_inactive_file {inactive}\n"
+        f"total_active_file {active}\n",
         f"{path}/memory.oom_control": f"oom_kill_disable 0\nunder_oom 0\noom_kill {kills}\n",
     }
 
 
-def v2_group(path: str, limit: int | str, usage: int, inactive: int = 0, kills: int = 0) -> dict[str, Any]:
+def v2_group(
+    path: str, limit: int | str, usage: int, inactive: int = 0, kills: int = 0, active: int = 0, slab: int = 0
+) -> dict[str, Any]:
     return {
         f"{path}/memory.max": f"{limit}\n",
         f"{path}/memory.current": usage,
         f"{path}/memory.peak": 2 * usage,
-        f"{path}/memory.stat": f"anon 4096\ninactive_file {inactive}\n",
+        f"{path}/memory.stat": f"anon 4096\ninactive_file {inactive}\nactive_file {active}\nslab_reclaimable {slab}\n",
         f"{path}/memory.events": f"low 0\nhigh 0\nmax 3\noom 1\noom_kill {kills}\n",
     }
 
@@ -94,6 +97,17 @@ def test_a_machine_of_its_own_has_what_the_kernel_says(root: Path) -> None:
         "swap_free_mib": 511,
         "cgroup": "v2",
     }
+
+
+@pytest.mark.parametrize("mounts", [NO_MOUNTS, V1_MOUNTS, V2_MOUNTS], ids=["no groups", "v1", "v2"])
+def test_swap_is_told_of_and_never_counted_as_memory(root: Path, mounts: str) -> None:
+    write(root, {"proc/self/mountinfo": mounts})
+    with_swap = host_memory(root)
+    write(root, {"proc/meminfo": re.sub(r"(Swap\w+:) +\d+", r"\1 0", MEMINFO)})
+    without = host_memory(root)
+    assert (with_swap["swap_total_mib"], without["swap_total_mib"]) == (1023, 0)
+    for figure in ("total_mib", "available_mib"):
+        assert with_swap[figure] == without[figure]
 
 
 def test_a_machine_without_control_groups_has_what_the_kernel_says(root: Path) -> None:
@@ -153,7 +167,13 @@ def inspected(identity: str = ID, pid: int = 42, name: str = "/shop-app-1", **mo
         "Id": identity,
         "Name": name,
         "RestartCount": 3,
-        "State": {"Status": "running", "Pid": pid, "OOMKilled": False, "Health": {"Status": "healthy", "Log": []}},
+        "State": {
+            "Status": "running",
+            "Pid": pid,
+            "OOMKilled": False,
+            "Health": {"Status": "healthy", "Log": []},
+            "StartedAt": "2026-11-21T05:50:32.274238154Z",
+        },
         "Config": {
             "Image": "registry.example.com/shop:1.4.2",
             "Labels": {
@@ -182,7 +202,12 @@ class Docker:
 
 def test_a_container_is_described_whole(root: Path) -> None:
     write(root, {"proc/self/mountinfo": V1_MOUNTS, "proc/42/cgroup": f"0::/\n5:cpu:/\n4:memory:/docker/{ID}\n"})
-    write(root, v1_group(f"sys/fs/cgroup/memory/docker/{ID}", 128 * MIB, 30 * MIB + 5, inactive=9 * MIB, kills=2))
+    write(
+        root,
+        v1_group(
+            f"sys/fs/cgroup/memory/docker/{ID}", 128 * MIB, 30 * MIB + 5, inactive=9 * MIB, kills=2, active=4 * MIB
+        ),
+    )
     docker = Docker([inspected()])
     assert containers(docker, "shop", root) == [
         {
@@ -193,8 +218,10 @@ def test_a_container_is_described_whole(root: Path) -> None:
             "state": "running",
             "health": "healthy",
             "restarts": 3,
+            "started_at": "2026-11-21 05:50 UTC",
             "limit_mib": 128,
             "current_mib": 21,
+            "held_mib": 17,
             "peak_mib": 60,
             "oom_kills": 2,
         }
@@ -221,6 +248,13 @@ def test_a_container_is_found_in_version_2(root: Path, membership: str, group: s
     write(root, {"proc/self/mountinfo": V2_MOUNTS, "proc/42/cgroup": membership})
     write(root, v2_group(group, 96 * MIB, 30 * MIB, inactive=10 * MIB, kills=1))
     assert measured(containers(Docker([inspected()]), root=root)[0]) == (96, 20, 60, 1)
+
+
+def test_what_is_held_is_without_what_the_kernel_can_take_back(root: Path) -> None:
+    write(root, {"proc/self/mountinfo": V2_MOUNTS, "proc/42/cgroup": f"0::/docker/{ID}\n"})
+    group = v2_group(f"sys/fs/cgroup/docker/{ID}", 96 * MIB, 90 * MIB, inactive=20 * MIB, active=30 * MIB, slab=5 * MIB)
+    found = containers(Docker([inspected()]), root=write(root, group))[0]
+    assert (found["current_mib"], found["held_mib"]) == (70, 35)
 
 
 def test_a_first_process_below_the_container_s_own_group_does_not_hide_it(root: Path) -> None:
@@ -270,12 +304,15 @@ def test_a_kernel_that_keeps_no_peak_leaves_it_open(root: Path) -> None:
 )
 def test_what_cannot_be_read_is_left_open_and_the_limit_is_docker_s(root: Path, files: dict[str, Any]) -> None:
     write(root, files)
-    assert measured(containers(Docker([inspected()]), root=root)[0]) == (64, None, None, None)
+    found = containers(Docker([inspected()]), root=root)[0]
+    assert (*measured(found), found["held_mib"]) == (64, None, None, None, None)
 
 
 def test_a_bare_container_has_no_health_and_no_services(root: Path) -> None:
     bare = inspected(
-        State={"Status": "restarting", "Pid": 0}, Config={"Image": "alpine", "Labels": None}, HostConfig={"Memory": 0}
+        State={"Status": "restarting", "Pid": 0, "StartedAt": "2026-11-21T05:50:32Z"},
+        Config={"Image": "alpine", "Labels": None},
+        HostConfig={"Memory": 0},
     )
     found = containers(Docker([bare]), root=root)[0]
     assert [found[key] for key in ("state", "health", "service", "onebox_service", "limit_mib")] == [

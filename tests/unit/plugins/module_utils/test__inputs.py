@@ -72,3 +72,14 @@ def test_services_are_added_to_the_profile_and_taken_out_of_it() -> None:
 def test_a_wrong_profile_or_service_is_named(profile: str, services: Any, expected: list[str]) -> None:
     profiles = {"": [], "small-prod": ["nginx", "redis"]}
     assert _inputs.services_problems(profile, profiles, services, ["nginx", "mysql", "redis"]) == expected
+
+
+def test_a_service_that_no_role_runs_yet_is_named(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "redis/tasks").mkdir(parents=True)
+    table = {name: {"tuning": {"engine": engine}} for name, engine in {
+        "redis": "redis", "redis_cache": "redis", "search": "meilisearch",
+    }.items()}  # fmt: skip
+    assert _inputs.without_role(["redis", "redis_cache"], table, tmp_path) == []
+    assert _inputs.without_role(["search", "redis"], table, tmp_path) == [
+        "onebox_services.search: its memory can be planned, but onebox.stack has no role yet that runs it; take it out"
+    ]

@@ -15,7 +15,7 @@ import threading
 from typing import Any
 
 import pytest
-from ansible_collections.onebox.stack.plugins.module_utils import _stack
+from ansible_collections.onebox.stack.plugins.module_utils import _host, _stack
 from ansible_collections.onebox.stack.plugins.module_utils._stack import (
     Command,
     File,
@@ -73,6 +73,11 @@ def test_secrets_lie_where_only_the_container_s_group_can_read_them(shop: Shop, 
     assert modes["secrets/.digest_key"] == "-rw-------"
     assert modes["services/shop/.state.json"] == "-rw-------"
     assert modes["services/shop/web.conf"] == "-rw-r--r--"
+
+
+def test_what_the_service_is_tuned_for_is_recorded_for_the_next_plan(shop: Shop, stack: pathlib.Path) -> None:
+    apply(shop)
+    assert _host.tuned_for(stack) == {"shop": {"connections": len(shop.secrets)}}
 
 
 def test_root_gives_a_secret_to_the_container_s_group_and_another_user_keeps_it(

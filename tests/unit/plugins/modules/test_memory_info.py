@@ -16,7 +16,7 @@ CONTAINER = {
     "Id": "c0ffee",
     "Name": "/shop-app-1",
     "RestartCount": 0,
-    "State": {"Status": "running", "Pid": 0},
+    "State": {"Status": "running", "Pid": 0, "StartedAt": "2026-11-21T05:50:32Z"},
     "Config": {"Image": "shop:1", "Labels": {"com.docker.compose.service": "app"}},
     "HostConfig": {"Memory": 64 * 2**20},
 }
