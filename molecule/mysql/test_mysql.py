@@ -166,6 +166,9 @@ def test_the_server_keeps_to_what_follows_from_the_containers_limit(
         number = re.fullmatch(r"(\d+)([KM])", str(value))
         plain = str(int(number[1]) * units[number[2]]) if number else str(value)
         assert in_force[name] in ({"0": ("0", "OFF")}.get(plain, plain)), name
+    # On disk, not in memory that counts.
+    kind = container("mysql").exec_run(["stat", "--file-system", "--format=%T", in_force["tmpdir"]]).output.decode()
+    assert kind.strip() not in ("", "tmpfs")
 
 
 def test_a_slow_query_is_in_the_containers_log(
