@@ -162,11 +162,63 @@ def test_status_tells_a_well_stack_from_a_sick_one(host: Host, play: Callable[..
     status = json.loads(file.read_text())
     assert status["well"] is True
     assert {service["name"] for service in status["services"]} == SERVICES
+    for service in status["services"]:
+        assert service["planned_mib"] == service["limit_mib"] >= service["peak_mib"] >= 1, service
+        assert service["oom_kills"] == 0, service
     host.check_output("docker stop demo-shop-worker-1")
     sick = play("playbooks/status.yml")
     host.check_output("docker start demo-shop-worker-1")
     assert sick.exit_code != 0
     assert "shop-worker: 0 of 1 containers run" in sick.output
+
+
+def test_the_plan_is_written_as_a_page_and_as_json_beside_what_is_used(
+    play: Callable[..., Any], tmp_path: Path
+) -> None:
+    run = play("playbooks/plan.yml", "-e", f"onebox_plan_directory={tmp_path}")
+    assert run.exit_code == 0, run.output
+    written = json.loads((tmp_path / "onebox-demo.json").read_text())
+    assert set(written["plan"]["services"]) == SERVICES
+    assert set(written["measured"]["services"]) == SERVICES
+    page = (tmp_path / "onebox-demo.html").read_text()
+    assert all(f">{service}<" in page for service in SERVICES)
+    assert not re.search(r"(?:src|href)=|@import|url\((?!#)", page), "the page needs something from elsewhere"
+
+
+def test_one_more_worker_and_a_cache_restart_no_backing_service(
+    host: Host, converge: Callable[..., Any], play: Callable[..., Any], run_tasks: Callable[..., Any]
+) -> None:
+    before = containers(host)
+    apps = host.ansible.get_variables()["onebox_apps"]
+    apps["shop"]["processes"]["worker"]["replicas"] = 2
+    more = {"onebox_apps": apps, "onebox_services": {"redis_cache": True}}
+    # All of the memory is given out: the apps make room, once they are allowed to.
+    refused = play("playbooks/site.yml", "-e", json.dumps(more))
+    assert refused.exit_code != 0
+    named = re.findall(r"^ +([\w-]+): \d+ to \d+ MiB", refused.output, re.MULTILINE)
+    assert named == ["shop-scheduler", "shop-web", "shop-worker"]
+    assert containers(host) == before
+    run = play("playbooks/site.yml", "-e", json.dumps({**more, "onebox_replan": True}))
+    assert run.exit_code == 0, run.output
+    after = containers(host)
+    assert set(after) == SERVICES | {"redis_cache"}
+    assert {name for name in SERVICES if after[name] != before[name]} == set(named)
+    cache = {"name": "redis_cache", "state": "absent", "remove_volumes": True}
+    for run in (run_tasks([{"onebox.stack.compose_service": cache}]), converge()):
+        assert run.exit_code == 0, run.output
+    assert set(containers(host)) == SERVICES
+    assert {name for name in SERVICES if containers(host)[name] != before[name]} == set(named)
+
+
+def test_a_limit_in_force_changes_only_when_that_is_allowed(host: Host, play: Callable[..., Any]) -> None:
+    before = containers(host)
+    limit = json.loads(host.check_output("docker inspect demo-mysql-1"))[0]["HostConfig"]["Memory"] // 2**20
+    own = {"onebox_memory": {"mysql": {"limit_mib": limit - 8}}}
+    run = play("playbooks/site.yml", "-e", json.dumps(own))
+    assert run.exit_code != 0
+    assert f"mysql: {limit} to {limit - 8} MiB" in run.output
+    assert "Allow it with -e onebox_replan=true" in run.output
+    assert containers(host) == before
 
 
 def test_check_mode_names_exactly_the_drift_and_a_run_repairs_it(

@@ -21,6 +21,7 @@ from testinfra.host import Host
 from lab.engine import connect
 from lab.vps import Vps
 
+SYSCTL = "/etc/sysctl.d/onebox.conf"
 FILE = "/var/lib/containerd/onebox.swap"
 OTHER = "/var/lib/containerd/provider.swap"
 MIB = 2**20
@@ -242,7 +243,7 @@ def test_a_run_that_is_killed_is_finished_by_the_next_and_no_half_made_file_is_u
 def test_what_was_changed_by_hand_is_put_right(site: Callable[..., Any], host: Host, tree: Callable[[], str]) -> None:
     before = tree()
     host.check_output(
-        f"swapoff {FILE} && sysctl -w vm.swappiness=60 && echo 'vm.swappiness=60' > /etc/sysctl.d/onebox.conf"
+        f"swapoff {FILE} && sysctl -w vm.swappiness=60 && sed -i 's/^vm.swappiness.*/vm.swappiness = 60/' {SYSCTL}"
     )
     assert site().changed == [HAVE_SWAP, WRITE, SET]
     assert tree() == before
