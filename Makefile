@@ -21,7 +21,7 @@ venv: ## The tools, in .venv; every other target makes it when it is missing or 
 
 .PHONY: test
 test: venv ## All there is, on a bare machine: what follows up to `molecule`
-	@tests/tools/stages lint sanity unit roles cores lab $(SCENARIOS:%="molecule SCENARIO=%")
+	@tests/tools/stages lint sanity unit roles cores lab engines $(SCENARIOS:%="molecule SCENARIO=%")
 
 .PHONY: test-fast
 test-fast: venv ## What needs no engine, in under a minute: lint, unit, roles
@@ -35,7 +35,8 @@ ruff: venv
 	ruff format --check
 
 mypy: venv
-	mypy --package ansible_collections.onebox.stack.plugins.module_utils --package lab
+	mypy --package ansible_collections.onebox.stack.plugins.module_utils \
+	  --package lab --package load --package engines --package bench
 
 yamllint: venv
 	yamllint --strict --config-file .config/yamllint.yml .
@@ -63,6 +64,10 @@ cores: venv ## unit and roles again, on the lowest and the newest ansible-core t
 lab: venv ## The engine, images and registry that Molecule and the demo use
 	python -m lab up
 
+.PHONY: engines
+engines: lab ## Each engine at its planned limits under heavy load, and what outside tools say of its settings
+	pytest --numprocesses 3 --dist loadfile tests/engines
+
 .PHONY: molecule
 molecule: lab ## All scenarios on VPS containers; one with SCENARIO=redis
 ifdef SCENARIO
@@ -86,7 +91,15 @@ demo-clean: venv ## Remove the demo, and the lab's engine and images with it
 
 .PHONY: bench
 bench: lab ## How long runs take, beside plain Docker Compose
-	python tests/bench/runs.py
+	python -m bench.runs
+
+.PHONY: footprints
+footprints: lab ## How much memory each service takes, idle and under load, into docs/footprints.json
+	python -m bench.footprints
+
+.PHONY: docs
+docs: venv ## The computed parts of docs/, from the code and the measurements
+	PYTHONPATH=$(PYTHONPATH):.collections python tests/documentation.py
 
 .PHONY: clean
 clean: ## Remove what these targets made, the lab with its images too

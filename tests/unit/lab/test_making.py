@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
 from unittest.mock import MagicMock
 
 import pytest
@@ -39,3 +41,36 @@ def test_an_error_has_the_name_of_the_image_and_the_last_output() -> None:
 def test_the_index_of_sid_may_be_old_and_no_other_suite_is_made_otherwise() -> None:
     assert making.suite_options("sid") == [*making.BASE_OPTIONS, '--aptopt=Acquire::Check-Valid-Until "false"']
     assert making.suite_options("trixie") == making.BASE_OPTIONS
+
+
+@pytest.fixture
+def context_of_a_build(tmp_path: Path) -> Any:
+    """Return the names of the files with which a Dockerfile is built."""
+
+    def build(dockerfile: str) -> set[str]:
+        (tmp_path / "Dockerfile").write_text(dockerfile)
+        seen: set[str] = set()
+        client = MagicMock()
+        client.api.images.return_value = []
+        client.info.return_value = {"DriverStatus": []}
+
+        def look(path: str, **_options: Any) -> list[dict[str, str]]:
+            seen.update(file.name for file in Path(path).iterdir())
+            return []
+
+        client.api.build.side_effect = look
+        making.build(client, tmp_path, "Dockerfile", "shop:1", "key", Step("image shop:1"))
+        return seen
+
+    return build
+
+
+def test_a_dockerfile_that_copies_the_certificates_of_this_machine_gets_them(context_of_a_build: Any) -> None:
+    assert context_of_a_build("FROM debian\nCOPY machine-ca-certificates.crt /\n") == {
+        "Dockerfile",
+        "machine-ca-certificates.crt",
+    }
+
+
+def test_no_other_gets_them_so_that_they_are_in_no_application(context_of_a_build: Any) -> None:
+    assert context_of_a_build("FROM debian\nCOPY . /app\n") == {"Dockerfile"}

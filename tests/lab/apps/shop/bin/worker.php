@@ -3,7 +3,7 @@
 // SPDX-FileCopyrightText: 2026 onebox.stack contributors
 // SPDX-License-Identifier: GPL-3.0-or-later
 
-// Invoices orders as they come.
+// Invoices orders as they come, and makes the reports that are too heavy for a page.
 
 declare(strict_types=1);
 
@@ -19,6 +19,11 @@ $process->run(static function () use ($services, $process, $worker): void {
     $orders = new Orders($services->database());
     $queue = new Queue($services->redis());
     $queue->workerIsHere();
+    $report = $queue->takeReport();
+    if ($report !== null) {
+        $made = Report::wanted(json_decode($report, true))->make($orders);
+        $process->log("report of {$made['orders']} orders, {$made['memory_mib']} MiB");
+    }
     $orderId = $queue->take($worker);
     if ($orderId === null) {
         return;

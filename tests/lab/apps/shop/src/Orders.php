@@ -17,12 +17,13 @@ use PDO;
  */
 final class Orders
 {
+    // In this order of the tables, whatever LIMIT comes: else the server sorts all orders to find the latest.
     private const SELECT = <<<'SQL'
         SELECT o.id, p.sku AS product, p.name, o.quantity, o.status, DATE_FORMAT(o.created_at, '%Y-%m-%dT%TZ') AS created_at,
                TIMESTAMPDIFF(SECOND, o.created_at, UTC_TIMESTAMP(3)) AS age_seconds,
                o.net_cents, o.vat_cents, o.total_cents, o.worker,
                TIMESTAMPDIFF(MICROSECOND, o.created_at, o.invoiced_at) DIV 1000 AS waited_ms
-        FROM orders o JOIN products p ON p.id = o.product_id
+        FROM orders o STRAIGHT_JOIN products p ON p.id = o.product_id
         SQL;
 
     public function __construct(private readonly PDO $database)

@@ -20,6 +20,7 @@ final class Queue
     public const WAIT_SECONDS = 2;
 
     private const WAITING = 'shop:queue';
+    private const REPORTS = 'shop:reports';
     private const TAKEN = 'shop:queue:taken:';
     private const TAKEN_KEPT_SECONDS = 3600;
     private const WORKER_SEEN = 'shop:worker:seen';
@@ -53,6 +54,17 @@ final class Queue
     public function length(): int
     {
         return $this->redis->lLen(self::WAITING);
+    }
+
+    public function pushReport(string $report): void
+    {
+        $this->redis->lPush(self::REPORTS, $report);
+    }
+
+    /** The next report that is wanted; null when there is none. Who misses one that got lost on its way asks again. */
+    public function takeReport(): ?string
+    {
+        return $this->redis->rPop(self::REPORTS) ?: null;
     }
 
     public function workerIsHere(): void

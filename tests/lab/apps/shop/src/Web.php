@@ -16,6 +16,8 @@ final class Web
         '/orders' => ['POST' => 'placeFromForm'],
         '/api/orders' => ['POST' => 'placeFromApi'],
         '/api/orders/{id}' => ['GET' => 'order'],
+        '/api/report' => ['GET' => 'report', 'POST' => 'queueReport'],
+        '/api/pictures' => ['POST' => 'takePicture'],
         '/api/whoami' => ['GET' => 'whoami'],
         '/health' => ['GET' => 'health'],
     ];
@@ -99,6 +101,28 @@ final class Web
     private function order(int $id): void
     {
         self::json(200, (new Orders($this->services->database()))->find($id) ?? throw new HttpError(404, "There is no order $id."));
+    }
+
+    private function report(): void
+    {
+        self::json(200, Report::wanted($_GET)->make(new Orders($this->services->database())));
+    }
+
+    /** For a report that is too heavy to wait for: a worker makes it. */
+    private function queueReport(): void
+    {
+        (new Queue($this->services->redis()))->pushReport(Report::wanted($_GET)->toJson());
+        self::json(202, ['status' => 'queued']);
+    }
+
+    /** A picture of a product, as a form with a file. The shop has no disk of its own to keep it on. */
+    private function takePicture(): void
+    {
+        $file = $_FILES['file'] ?? null;
+        if (!is_string($file['tmp_name'] ?? null) || $file['error'] !== UPLOAD_ERR_OK) {
+            throw new HttpError(422, 'Send the picture as file, in a form.');
+        }
+        self::json(201, ['bytes' => $file['size']]);
     }
 
     /** Who answered, and whom: what the shop sees of the way to it. */

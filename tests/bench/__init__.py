@@ -1,0 +1,7 @@
+# Copyright (c) 2026, onebox.stack contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from rendering import find_collections
+
+find_collections()
