@@ -61,7 +61,7 @@ def system(name: str) -> Inventory:
         without(inventory, ["mysql", "redis_cache", "minio"])
     elif name == "bistro on 2 GB":
         inventory = system("bistro")
-        without(inventory, ["minio"])
+        without(inventory, ["minio", "redis_cache"])
     elif name == "site":
         # The least there is: one Node process behind nginx.
         inventory = system("flotteq") | {"onebox_services": {"nginx": True}}

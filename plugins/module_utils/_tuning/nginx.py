@@ -12,18 +12,18 @@ from ansible_collections.onebox.stack.plugins.module_utils._tuning.engine import
 # Two workers with 768 idle connections took 4 MiB; the rest is room for shared zones.
 BASE_MIB = 12
 WORKER_MIB = 2
-CONNECTION_KIB = 64
+CONNECTION_KIB = 160
 LEAST_CONNECTIONS = 256
 MOST_CONNECTIONS = 2048
 
 
 def _settings(limit_mib: int, *, cpus: int) -> Settings:
-    """A worker a CPU, and as many connections as there is room for at 64 KiB each, up to 2048 a worker.
+    """A worker a CPU, and as many connections as there is room for at 160 KiB each, up to 2048 a worker.
 
-    64 KiB is an estimate from the defaults in nginx's documentation. A proxied request takes two connections; it has
-    1 KiB and up to 4 x 8 KiB of request headers, 16 KiB of body, 9 x 4 KiB of response (client_header_buffer_size,
-    large_client_header_buffers, client_body_buffer_size, proxy_buffer_size, proxy_buffers) and some 40 KiB of TLS.
-    With two CPUs this is 8 connections a worker for each MiB over 16.
+    Measured with slow clients on every connection: one that is proxied takes two, and held 169 KiB by TLS, 230 with
+    28 KiB of request headers, and 570 with nginx's own buffers for gzip. With those of the role (4 x 8 KiB, a window
+    and a hash of 16 KiB, one output buffer of 16 KiB) 78 of 96 MiB were the most, 108 of 128 and 167 of 192; at 128 KiB
+    a connection, workers were killed at 192.
     """
     room_kib = (limit_mib - BASE_MIB - cpus * WORKER_MIB) * 1024
     connections = min(room_kib // CONNECTION_KIB // cpus, MOST_CONNECTIONS)

@@ -103,7 +103,7 @@ def test_a_service_without_a_role_can_be_planned_and_not_brought_up(
     assert result.get("msg", "") == (f"{REFUSED}{error}; take it out" if deploy else "")
 
 
-IN_FORCE = {"limits_mib": {"mysql": 400, "nginx": 64}, "replicas": {"mysql": 1, "nginx": 1}}
+IN_FORCE = {"limits_mib": {"mysql": 400, "nginx": 96}, "replicas": {"mysql": 1, "nginx": 1}}
 PINNED = {"onebox_memory": {"mysql": {"limit_mib": 424}}}
 
 

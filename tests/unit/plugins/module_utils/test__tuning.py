@@ -38,9 +38,9 @@ FLOORS: list[tuple[str, Facts, int]] = [
     ("minio", {"flavor": "minio"}, 160),
     ("minio", {"flavor": "rustfs"}, 152),
     ("meilisearch", {}, 192),
-    ("nginx", {}, 48),
-    ("nginx", {"cpus": 1}, 32),
-    ("nginx", {"cpus": 4}, 88),
+    ("nginx", {}, 96),
+    ("nginx", {"cpus": 1}, 56),
+    ("nginx", {"cpus": 4}, 184),
     ("php_fpm", {"worker_mib": 40}, 192),
     ("php_fpm", {}, 232),
     ("php_fpm", {"worker_mib": 80}, 272),
@@ -187,7 +187,7 @@ def test_a_floor_takes_a_few_tries_and_is_remembered(monkeypatch: pytest.MonkeyP
 
     nginx = _tuning.ENGINES["nginx"]
     monkeypatch.setitem(_tuning.ENGINES, "other", Engine(nginx.facts, derive, nginx.worst_kib, nginx.summary))
-    assert [floor_mib("other", cpus=3) for _ in range(50)] == [72] * 50
+    assert [floor_mib("other", cpus=3) for _ in range(50)] == [144] * 50
     assert len(tried) <= 14
 
 
@@ -221,7 +221,7 @@ def test_numbers_may_be_their_digits(engine: str, given_facts: Facts, meant: Fac
         ("minio", {}, "101 requests at once"),
         ("minio", {"flavor": "rustfs"}, "61 reads at once"),
         ("meilisearch", {}, "indexing 256M, threads 1"),
-        ("nginx", {}, "2 workers x 2048 connections"),
+        ("nginx", {}, "2 workers x 1587 connections"),
         ("php_fpm", {}, "5 workers, opcache 128M"),
         ("octane", {}, "frankenphp, 4 workers"),
         ("octane", {"server": "swoole"}, "swoole, 4 workers"),
@@ -249,7 +249,7 @@ def test_the_summary_has_the_main_settings(engine: str, facts: Facts, text: str)
         ("minio", 256, {}, 230),  # Go's limit, where 64 + 50 x 3.03 are live
         ("minio", 256, {"flavor": "rustfs"}, 252),  # 112 + 28 x 5
         ("meilisearch", 512, {}, 491),  # 64 + 256 / 0.6
-        ("nginx", 64, {}, 64),
+        ("nginx", 96, {}, 96),
         ("php_fpm", 416, {}, 340),
         ("php_fpm", 416, {"jit_mib": 32, "worker_mib": 40}, 392),
         ("octane", 448, {}, 388),  # 80 + 128 + 3 x 60
@@ -359,7 +359,7 @@ def test_the_worst_case_is_the_sum_of_what_the_settings_allow(
             40,
             "nginx",
             {},
-            "40 MiB is too little for nginx: worker_connections would be 192 and needs 256; give it 48 MiB or more",
+            "40 MiB is too little for nginx: worker_connections would be 76 and needs 256; give it 96 MiB or more",
         ),
         (
             400,

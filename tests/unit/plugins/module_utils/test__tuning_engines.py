@@ -228,7 +228,7 @@ def test_a_cache_has_more_and_nothing_on_disk() -> None:
 
 
 @pytest.mark.parametrize(
-    ("limit", "cpus", "connections"), [(48, 2, 256), (64, 2, 384), (96, 2, 640), (96, 1, 1312), (512, 2, 2048)]
+    ("limit", "cpus", "connections"), [(96, 2, 256), (128, 2, 358), (192, 2, 563), (192, 1, 1139), (1024, 2, 2048)]
 )
 def test_nginx_has_a_worker_a_cpu_and_connections_for_the_rest(limit: int, cpus: int, connections: int) -> None:
     assert tuning(limit, "nginx", cpus=cpus) == {"worker_processes": cpus, "worker_connections": connections}
