@@ -196,7 +196,7 @@ def test_one_more_worker_and_a_cache_restart_no_backing_service(
     refused = play("playbooks/site.yml", "-e", json.dumps(more))
     assert refused.exit_code != 0
     named = re.findall(r"^ +([\w-]+): \d+ to \d+ MiB", refused.output, re.MULTILINE)
-    assert named == ["shop-scheduler", "shop-web", "shop-worker"]
+    assert set(named) == {"shop-scheduler", "shop-web", "shop-worker"}
     assert containers(host) == before
     run = play("playbooks/site.yml", "-e", json.dumps({**more, "onebox_replan": True}))
     assert run.exit_code == 0, run.output
