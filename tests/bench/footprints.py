@@ -25,7 +25,7 @@ import docker
 from ansible_collections.onebox.stack.plugins.module_utils._tuning import engine, summary, tuning
 
 from engines import services
-from engines.plan import CEILING, IDEAL, limit_mib
+from engines.plan import IDEAL, limit_mib
 from engines.services import Server, Settings
 from lab import api
 from load import Report, http, mysql, postgresql, redis, websocket
@@ -166,7 +166,7 @@ def cases() -> list[Case]:
             engine="nginx",
             program="nginx",
             version=["nginx", "-v"],
-            limit_mib=limit_mib("nginx", CEILING),
+            limit_mib=limit_mib("nginx", IDEAL),
             start=nginx_before_files,
             load=ask_for_files,
             load_is="100 clients ask for 256 KiB by TLS as fast as they can",
@@ -176,7 +176,7 @@ def cases() -> list[Case]:
             engine="nginx",
             program="nginx",
             version=["nginx", "-v"],
-            limit_mib=limit_mib("nginx", CEILING),
+            limit_mib=limit_mib("nginx", IDEAL),
             start=nginx_before_files,
             load=leave_answers_unread,
             load_is="100 clients do not read the 256 KiB that they asked for by TLS",
