@@ -51,8 +51,10 @@ class Watch:
         self._looking.result()
         self.host.check_output("systemctl stop box-memory")
         for sample in self.host.check_output("cat /run/box-memory; rm /run/box-memory").split("\n\n"):
-            usage, *details = sample.split("\n")
-            self.used_mib.append(not_file_mib(int(usage), {name: int(n) for name, n in map(str.split, details)}))
+            words = sample.split()
+            if words:  # none when the box had no memory to look
+                details = dict(zip(words[1::2], map(int, words[2::2]), strict=True))
+                self.used_mib.append(not_file_mib(int(words[0]), details))
 
     @property
     def most_used_mib(self) -> int:
