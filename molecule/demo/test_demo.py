@@ -204,7 +204,9 @@ def test_one_more_worker_and_a_cache_restart_no_backing_service(
     assert set(after) == SERVICES | {"redis_cache"}
     assert {name for name in SERVICES if after[name] != before[name]} == set(named)
     cache = {"name": "redis_cache", "state": "absent", "remove_volumes": True}
-    for run in (run_tasks([{"onebox.stack.compose_service": cache}]), converge()):
+    stack = {"name": "onebox.stack.onebox", "tasks_from": "preflight"}
+    remove = [{"ansible.builtin.import_role": stack}, {"onebox.stack.compose_service": cache}]
+    for run in (run_tasks(remove), converge()):
         assert run.exit_code == 0, run.output
     assert set(containers(host)) == SERVICES
     assert {name for name in SERVICES if containers(host)[name] != before[name]} == set(named)
