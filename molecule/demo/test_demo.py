@@ -186,9 +186,11 @@ def test_the_plan_is_written_as_a_page_and_as_json_beside_what_is_used(
 
 
 def test_one_more_worker_and_a_cache_restart_no_backing_service(
-    host: Host, converge: Callable[..., Any], play: Callable[..., Any], run_tasks: Callable[..., Any]
+    host: Host, inventory: Path, converge: Callable[..., Any], play: Callable[..., Any], run_tasks: Callable[..., Any]
 ) -> None:
     before = containers(host)
+    store = next((inventory / ".secrets").glob("*.json"))
+    secrets = store.read_text()
     apps = host.ansible.get_variables()["onebox_apps"]
     apps["shop"]["processes"]["worker"]["replicas"] = 2
     more = {"onebox_apps": apps, "onebox_services": {"redis_cache": True}}
@@ -209,6 +211,7 @@ def test_one_more_worker_and_a_cache_restart_no_backing_service(
     for run in (run_tasks(remove), converge()):
         assert run.exit_code == 0, run.output
     assert set(containers(host)) == SERVICES
+    store.write_text(secrets)
     assert {name for name in SERVICES if containers(host)[name] != before[name]} == set(named)
 
 
