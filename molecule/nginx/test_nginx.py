@@ -284,7 +284,7 @@ def test_the_http_app_is_told_who_asks_for_what(web: requests.Session, host: Hos
 def test_uploads_at_a_time_may_be_more_than_the_memory_of_nginx(
     web: requests.Session, container: Callable[..., Container]
 ) -> None:
-    count, size = 3, 63
+    count, size = 4, 63
     assert container("nginx").attrs["HostConfig"]["Memory"] < count * size * MIB
 
     def upload(mib: int) -> requests.Response:
