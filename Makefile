@@ -36,7 +36,7 @@ ruff: venv
 
 mypy: venv
 	mypy --package ansible_collections.onebox.stack.plugins.module_utils \
-	  --package lab --package load --package engines --package bench
+	  --package lab --package load --package engines --package bench --module observing
 
 yamllint: venv
 	yamllint --strict --config-file .config/yamllint.yml .

@@ -28,6 +28,7 @@ from docker.models.containers import Container
 from testinfra.host import Host
 
 from lab import api
+from observing import wait_until
 
 SOURCES = Path(__file__).parents[2] / "tests" / "lab" / "apps" / "shop"
 HOME = "/opt/onebox/services/shop"
@@ -63,15 +64,6 @@ class Shop:
 
     def is_invoiced(self, order: int) -> bool:
         return wait_until(lambda: self.status(order) == "invoiced")
-
-
-def wait_until(condition: Callable[[], Any], seconds: float = 30) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.1)
-    return True
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from testinfra.host import Host
 
 from lab import api, engine
 from lab.vps import Vps
+from observing import remote_executions
 
 SERVICES = {"mysql", "nginx", "redis", "shop-scheduler", "shop-web", "shop-worker"}
 
@@ -103,18 +104,12 @@ def test_a_run_without_changes_takes_one_execution_a_service_and_few_in_all(conv
     run = converge("-vvv")
     assert run.exit_code == 0, run.output
     assert run.changed == ["Compare the containers with those of the run before"] or run.changed == []
-    executions: dict[str, int] = {}
-    task = ""
-    for line in run.output.splitlines():
-        if heading := re.match(r"TASK \[(.*)\]", line):
-            task = heading[1]
-        if "SSH: EXEC" in line:
-            executions[task] = executions.get(task, 0) + 1
+    executions = remote_executions(run.output)
     services = {name: count for name, count in executions.items() if " : Run " in name}
     assert set(services.values()) == {1}, services
     assert len(services) == 4, services
     # The scenario's own look at the containers does not count.
-    assert sum(executions.values()) - executions.get("List the containers", 0) <= 20, executions
+    assert sum(executions.values()) - executions["List the containers"] <= 20, executions
 
 
 def test_no_secret_is_shown(host: Host, converge: Callable[..., Any], secrets: dict[str, str]) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import json
 import re
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +20,8 @@ import pytest
 from ansible_collections.onebox.stack.plugins.module_utils._tuning import tuning
 from docker.models.containers import Container
 from testinfra.host import Host
+
+from observing import running, wait_until
 
 ROLE = {"ansible.builtin.include_role": {"name": "onebox.stack.mysql"}}
 ACCESS_DENIED, NO_RIGHT_ON_DATABASE, NO_RIGHT_ON_TABLE, NO_RIGHT, NO_LOCAL_FILES = 1045, 1044, 1142, 1227, 4166
@@ -82,18 +83,6 @@ def refusal(connection: pymysql.Connection, sql: str) -> int:
     with pytest.raises(pymysql.MySQLError) as refused:
         rows(connection, sql)
     return int(refused.value.args[0])
-
-
-def running(container: Container) -> tuple[str, str]:
-    """What changes when a container is recreated or restarted."""
-    return container.id, container.attrs["State"]["StartedAt"]
-
-
-def wait_until(reached: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not reached():
-        assert time.monotonic() < deadline, f"not reached in {seconds} s"
-        time.sleep(0.1)
 
 
 def test_an_app_reaches_its_database_by_the_names_and_the_secret_that_it_was_given(
@@ -214,7 +203,7 @@ def test_what_was_committed_is_there_after_the_server_was_killed(
     with pytest.raises(pymysql.OperationalError, match="Lost connection"):
         write_until_it_fails(writer, committed)
     assert len(committed) > 10
-    wait_until(lambda: running(container("mysql")) != running(before) and container("mysql").health == "healthy")
+    assert wait_until(lambda: running(container("mysql")) != running(before) and container("mysql").health == "healthy")
     assert container("mysql").id == before.id
     reader = connect("shop", database="shop")
     found = [number for (number,) in rows(reader, "SELECT id FROM written ORDER BY id")]

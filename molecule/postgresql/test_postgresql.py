@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import json
 import re
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +21,8 @@ from ansible_collections.onebox.stack.plugins.module_utils._tuning import tuning
 from docker.models.containers import Container
 from psycopg import errors
 from testinfra.host import Host
+
+from observing import running, wait_until
 
 BACKUP = "onebox_backup"
 PAGE = 8192
@@ -106,18 +107,6 @@ def site(play: Callable[..., Any]) -> Callable[..., Any]:
 def rows(connection: psycopg.Connection, sql: str, *values: Any) -> list[tuple[Any, ...]]:
     cursor = connection.execute(sql, values or None)
     return cursor.fetchall() if cursor.description else []
-
-
-def running(container: Container) -> tuple[str, str]:
-    """What changes when a container is recreated or restarted."""
-    return container.id, container.attrs["State"]["StartedAt"]
-
-
-def wait_until(reached: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not reached():
-        assert time.monotonic() < deadline, f"not reached in {seconds} s"
-        time.sleep(0.1)
 
 
 def test_an_app_reaches_its_database_by_the_names_and_the_secret_that_it_was_given(
@@ -303,7 +292,7 @@ def test_the_health_check_is_not_taken_in_by_the_server_that_makes_a_data_direct
         server.image, ["bash", "-c", on_the_socket_alone], entrypoint=[], user="999:999", detach=True
     )
     try:
-        wait_until(lambda: new.exec_run(["psql", "--username=postgres", "--command=SELECT 1"]).exit_code == 0)
+        assert wait_until(lambda: new.exec_run(["psql", "--username=postgres", "--command=SELECT 1"]).exit_code == 0)
         assert new.exec_run(["pg_isready"]).exit_code == 0
         assert new.exec_run(check).exit_code != 0
     finally:
@@ -323,7 +312,7 @@ def test_the_server_stops_at_once_and_in_order_although_clients_are_connected(
     with pytest.raises(psycopg.OperationalError):
         rows(client, "SELECT 1")
     stopped.start()
-    wait_until(lambda: container("postgresql").health == "healthy")
+    assert wait_until(lambda: container("postgresql").health == "healthy")
 
 
 def write_until_it_fails(connection: psycopg.Connection, committed: list[int]) -> None:
@@ -347,8 +336,8 @@ def test_what_was_committed_is_there_after_the_server_was_killed(
     with pytest.raises(psycopg.OperationalError, match=r"server closed the connection|unexpected postmaster exit"):
         write_until_it_fails(writer, committed)
     assert len(committed) > 10
-    wait_until(lambda: running(container("postgresql")) != running(before))
-    wait_until(lambda: container("postgresql").health == "healthy")
+    assert wait_until(lambda: running(container("postgresql")) != running(before))
+    assert wait_until(lambda: container("postgresql").health == "healthy")
     assert container("postgresql").id == before.id
     assert "automatic recovery in progress" in container("postgresql").logs(tail=20).decode()
     reader = connect("shop")
@@ -498,7 +487,7 @@ def test_who_is_let_in_by_hand_is_let_out_again_by_the_next_run_and_the_server_r
     rules = "/opt/onebox/services/postgresql/conf/pg_hba.conf"
     host.check_output("sed -i '1i host all all all trust' %s", rules)
     container("postgresql").kill("SIGHUP")
-    wait_until(lambda: "received SIGHUP" in container("postgresql").logs(tail=3).decode())
+    assert wait_until(lambda: "received SIGHUP" in container("postgresql").logs(tail=3).decode())
     assert rows(connect("postgres", "", "postgres"), "SELECT current_user") == [("postgres",)]
 
     repair = site()

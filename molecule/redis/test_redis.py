@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import json
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +20,8 @@ from docker.models.containers import Container
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from testinfra.host import Host
+
+from observing import running, wait_until
 
 INSTANCES = ("redis", "redis_cache")
 POLICY = {"redis": "noeviction", "redis_cache": "allkeys-lru"}
@@ -53,18 +54,6 @@ def client(reach: Callable[..., str], secrets: dict[str, str]) -> Iterator[Calla
 def site(play: Callable[..., Any]) -> Callable[..., Any]:
     """Run the part of the site's playbook that is about Redis."""
     return lambda *options: play("playbooks/site.yml", "--tags", "redis", "-v", *options)
-
-
-def running(container: Container) -> tuple[str, str]:
-    """What changes when a container is recreated or restarted."""
-    return container.id, container.attrs["State"]["StartedAt"]
-
-
-def wait_until(reached: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not reached():
-        assert time.monotonic() < deadline, f"not reached in {seconds} s"
-        time.sleep(0.1)
 
 
 @pytest.mark.parametrize("instance", INSTANCES)
@@ -189,12 +178,12 @@ def test_a_full_queue_refuses_more_and_loses_nothing_even_when_the_server_is_kil
     while queue.info("persistence")["aof_rewrites"] == rewrites:
         for name in accepted:
             queue.set(name, VALUE)
-    wait_until(lambda: not queue.info("persistence")["aof_rewrite_in_progress"])
+    assert wait_until(lambda: not queue.info("persistence")["aof_rewrite_in_progress"])
     assert queue.info("persistence")["aof_last_bgrewrite_status"] == "ok"
 
     before = container("redis")
     host.check_output("kill -9 %s", str(before.attrs["State"]["Pid"]))
-    wait_until(lambda: running(container("redis")) != running(before) and container("redis").health == "healthy")
+    assert wait_until(lambda: running(container("redis")) != running(before) and container("redis").health == "healthy")
     assert container("redis").id == before.id
     assert container("redis").attrs["RestartCount"] == before.attrs["RestartCount"] + 1
     queue = client("redis")
@@ -352,7 +341,7 @@ def test_drift_is_named_by_check_mode_and_exactly_that_is_repaired(
 def test_an_unhealthy_container_is_recreated(
     side: redis.Redis, run_tasks: Callable[..., Any], container: Callable[..., Container]
 ) -> None:
-    wait_until(lambda: container("redis", "side").health == "unhealthy")
+    assert wait_until(lambda: container("redis", "side").health == "unhealthy")
     run = run_tasks([ROLE], **SIDE)
     assert (run.exit_code, run.actions) == (0, ["recreate redis (unhealthy)"]), run.output
     assert container("redis", "side").health == "healthy"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["hint", "near", "whole_number"]
+__all__ = ["hint", "near", "number", "whole_number"]
 
 
 def near(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
@@ -28,3 +28,8 @@ def whole_number(label: str, value: object, minimum: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
         raise ValueError(f"{label} must be a whole number, {minimum} or more, not {value!r}")
     return value
+
+
+def number(label: str, value: object, minimum: int) -> int:
+    """A whole number, or the digits of one: what a template gives on ansible-core 2.18."""
+    return whole_number(label, int(value) if isinstance(value, str) and value.isdecimal() else value, minimum)

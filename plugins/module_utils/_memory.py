@@ -21,9 +21,9 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from ansible_collections.onebox.stack.plugins.module_utils._checks import number
 from ansible_collections.onebox.stack.plugins.module_utils._memory_model import Host, Service, as_planned, read
 from ansible_collections.onebox.stack.plugins.module_utils._memory_refusal import PlanError, refusal
-from ansible_collections.onebox.stack.plugins.module_utils._tuning.engine import number
 
 __all__ = ["PlanError", "ideals", "plan"]
 

@@ -13,8 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.onebox.stack.plugins.module_utils import _tuning
-from ansible_collections.onebox.stack.plugins.module_utils._checks import hint
-from ansible_collections.onebox.stack.plugins.module_utils._tuning.engine import number
+from ansible_collections.onebox.stack.plugins.module_utils._checks import hint, number
 
 __all__ = ["Host", "Service", "as_planned", "read"]
 

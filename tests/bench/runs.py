@@ -10,7 +10,6 @@ Makes a VPS of its own. Seconds depend on the machine; the ratio compares figure
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import statistics
 import subprocess
@@ -21,6 +20,7 @@ from pathlib import Path
 
 from lab import api
 from lab.vps import Vps
+from observing import remote_executions
 
 ROOT = Path(__file__).parents[2]
 NAME = "bench"
@@ -84,18 +84,6 @@ def ansible(inventory: Path, command: list[str]) -> str:
     if done.returncode:
         raise SystemExit(done.stdout + done.stderr)
     return done.stdout
-
-
-def remote_executions(output: str) -> dict[str, int]:
-    """Return how often each task asked the host, from the output of a run with -vvv."""
-    counts: dict[str, int] = {}
-    task = ""
-    for line in output.splitlines():
-        if heading := re.match(r"TASK \[(.*)\]", line):
-            task = heading[1]
-        if "SSH: EXEC" in line:
-            counts[task] = counts.get(task, 0) + 1
-    return counts
 
 
 if __name__ == "__main__":

@@ -22,13 +22,8 @@ import functools
 from collections.abc import Hashable
 from typing import Any
 
-from ansible_collections.onebox.stack.plugins.module_utils._checks import hint
-from ansible_collections.onebox.stack.plugins.module_utils._tuning.engine import (
-    Engine,
-    Settings,
-    TooSmallError,
-    number,
-)
+from ansible_collections.onebox.stack.plugins.module_utils._checks import hint, number
+from ansible_collections.onebox.stack.plugins.module_utils._tuning.engine import Engine, Settings, TooSmallError
 from ansible_collections.onebox.stack.plugins.module_utils._tuning.gotenberg import GOTENBERG
 from ansible_collections.onebox.stack.plugins.module_utils._tuning.meilisearch import MEILISEARCH
 from ansible_collections.onebox.stack.plugins.module_utils._tuning.minio import MINIO

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Union
 
-from ansible_collections.onebox.stack.plugins.module_utils._checks import hint, whole_number
+from ansible_collections.onebox.stack.plugins.module_utils._checks import hint, number
 
 Settings = dict[str, Union[int, str]]
 
@@ -42,22 +42,21 @@ class Engine(NamedTuple):
             if name not in self.facts:
                 known = hint(name, self.facts) if self.facts else "; it takes none"
                 raise ValueError(f"{engine}: unknown fact {name!r}{known}")
-            default = self.facts[name]
-            if isinstance(default, tuple):
-                if value not in default:
-                    raise ValueError(f"{engine}: no tuning for {name} {value!r}; there is {', '.join(default)}")
-            elif default is None:
-                if not (value is None or isinstance(value, bool)):
-                    raise ValueError(f"{engine}: {name} must be true, false or none, not {value!r}")
-            else:
-                value = number(f"{engine}: {name}", value, min(default, 1))  # noqa: PLW2901
-            facts[name] = value
+            facts[name] = _fact(engine, name, value, self.facts[name])
         return facts
 
 
-def number(label: str, value: object, minimum: int) -> int:
-    """A whole number, or the digits of one: what a template gives on ansible-core 2.18."""
-    return whole_number(label, int(value) if isinstance(value, str) and value.isdecimal() else value, minimum)
+def _fact(engine: str, name: str, value: object, default: Any) -> Any:
+    """The value as the engine's functions take it, or ValueError."""
+    if isinstance(default, tuple):
+        if value not in default:
+            raise ValueError(f"{engine}: no tuning for {name} {value!r}; there is {', '.join(default)}")
+        return value
+    if default is None:
+        if not (value is None or isinstance(value, bool)):
+            raise ValueError(f"{engine}: {name} must be true, false or none, not {value!r}")
+        return value
+    return number(f"{engine}: {name}", value, min(default, 1))
 
 
 def at_least(name: str, value: int, floor: int, unit: str = "") -> None:
