@@ -50,6 +50,7 @@ class ActionModule(ActionBase):
             "name": args["name"],
             "state": args["state"],
             "remove_volumes": args["remove_volumes"],
+            "heir": args["heir"],
             "project": args["project"] or self._variable("onebox_project"),
             "directory": args["directory"] or self._variable("onebox_directory"),
         }
@@ -83,6 +84,7 @@ class ActionModule(ActionBase):
             memory_mib=self._memory(args["memory_mib"]),
             networks=args["networks"] or self._variable("onebox_networks"),
             secrets=sorted(secrets),
+            data=args["data"]["volume"] if args["data"] else "",
         )
         reload = self._reload(args["reload"], [*files, *secrets])
         settled = [path for path in files if not reload or path not in reload["files"]]
@@ -120,6 +122,8 @@ class ActionModule(ActionBase):
                 "release": args["release"],
                 "publish": args["publish"],
                 "reload": reload,
+                "data_format": args["data"]["format"] if args["data"] else "",
+                "accept_data_loss": bool(args["data"]) and args["name"] in self._variable("onebox_accept_data_loss"),
             },
         }
 

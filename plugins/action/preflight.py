@@ -5,16 +5,23 @@
 
 from __future__ import annotations
 
+import datetime
 import pathlib
 from typing import Any
 
 from ansible.errors import AnsibleError
+from ansible.module_utils.compat.version import LooseVersion
+from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.action import ActionBase
-from ansible_collections.onebox.stack.plugins.module_utils import _apps, _inputs
+from ansible.release import __version__ as ansible_version
+from ansible_collections.onebox.stack.plugins.module_utils import _apps, _data, _inputs, _releases
 from ansible_collections.onebox.stack.plugins.module_utils._arguments import PREFLIGHT
+from ansible_collections.onebox.stack.plugins.module_utils._checks import hint
 from ansible_collections.onebox.stack.plugins.module_utils._secrets import Store
 
 ROLES = pathlib.Path(__file__).resolve().parents[2] / "roles"
+# From ansible-core 2.19 on, only what is said to be trusted is templated.
+TRUSTED = {"trusted_as_template": True} if LooseVersion(ansible_version) >= LooseVersion("2.19") else {}
 SUPPORTED = {"debian": ("12", "13"), "ubuntu": ("22.04", "24.04", "26.04")}
 
 
@@ -38,6 +45,8 @@ class ActionModule(ActionBase):
             if host.get("failed"):
                 return host
             problems = _of_host(host, args["disk_mib"])
+            if args["deploy"]:
+                problems += self._of_what_is_there(args, variables, host)
             store = Store(self._templar.template(variables["onebox_secrets_dir"]), variables["inventory_hostname"])
             host["secrets"] = [name for name in host["secrets"] if name not in store.names()]
         problems += self._of_memory(args, variables, host)
@@ -53,7 +62,54 @@ class ActionModule(ActionBase):
         enabled = _inputs.enabled_services(args["profiles"][args["profile"]], args["services"])
         if args["deploy"]:
             problems += _inputs.without_role(enabled, table, ROLES)
+            problems += self._of_releases(args, variables, enabled)
         return problems + _apps.problems(args["apps"], enabled, table)
+
+    def _of_releases(self, args: dict[str, Any], variables: dict[str, Any], enabled: list[str]) -> list[str]:
+        today = datetime.datetime.now(datetime.UTC).date()
+        found = [
+            _releases.problem(f"{role}_tag", tag, flavor, args["accept_end_of_life"], today)
+            for role, (tag, flavor) in self._servers(variables, enabled).items()
+        ]
+        known = [f"{flavor}-{number}" for flavor, ends in _releases.ENDS.items() for number in ends]
+        found += [
+            f"onebox_accept_end_of_life: '{name}' is no release series{hint(name, known)}"
+            for name in args["accept_end_of_life"]
+            if name.rpartition("-")[0] not in _releases.ENDS
+        ]
+        return [problem for problem in found if problem]
+
+    def _servers(self, variables: dict[str, Any], enabled: list[str]) -> dict[str, tuple[str, str]]:
+        """Return the tag and the flavour of the servers with data, by their role, as the roles will see them."""
+        table = variables["onebox_memory_services"]
+        roles = {str(table[name]["tuning"]["engine"]) for name in enabled}
+        found = {}
+        for role in sorted(roles & {"mysql", "postgresql", "redis"}):
+            path = str(ROLES / role / "defaults/main.yml")
+            values = {**DataLoader().load_from_file(path, **TRUSTED), **variables}
+            templar = self._templar.copy_with_new_env(available_variables=values)
+            flavor = str(templar.template(values.get(f"{role}_flavor", role)))
+            if flavor in _releases.ENDS:  # the memory plan says what is wrong with any other
+                found[role] = (str(templar.template(values[f"{role}_tag"])), flavor)
+        return found
+
+    def _of_what_is_there(self, args: dict[str, Any], variables: dict[str, Any], host: dict[str, Any]) -> list[str]:
+        """Compare the inventory with the services and the data that the host has."""
+        enabled = _inputs.enabled_services(args["profiles"][args["profile"]], args["services"])
+        problems = _inputs.removal_problems(host["services"], [*enabled, *args["apps"]], args["remove"])
+        servers = self._servers(variables, enabled)
+        for name, entry in host["data"].items():
+            if name in enabled and name in servers and name != args["upgrade"]:
+                held = _data.Held(entry["format"], entry["volume"], entry["ready"])
+                accepted = name in args["accept_data_loss"]
+                wanted = _releases.data_format(*servers[name])
+                problems.append(_data.refusal(name, wanted, held, entry["there"], loss_accepted=accepted))
+        problems += [
+            f"onebox_rotate_secrets: '{name}' is no secret of this host{hint(name, host['secrets'])}"
+            for name in args["rotate"]
+            if name not in host["secrets"]
+        ]
+        return [problem for problem in problems if problem]
 
     def _of_memory(self, args: dict[str, Any], variables: dict[str, Any], host: dict[str, Any]) -> list[str]:
         """Plan the memory as the roles will, for the sake of its errors."""

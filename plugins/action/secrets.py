@@ -1,7 +1,7 @@
 # Copyright (c) 2026, onebox.stack contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read secrets back from the host, and keep those that the inventory lacks."""
+"""Read secrets back from the host, keep those that the inventory lacks, and make anew those that shall change."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ class ActionModule(ActionBase):
         _validation, args = self.validate_argument_spec(
             argument_spec={
                 "names": {"type": "list", "elements": "str", "required": True},
+                "rotate": {"type": "list", "elements": "str", "default": []},
                 "directory": {"type": "path", "required": True},
             }
         )
@@ -33,4 +34,6 @@ class ActionModule(ActionBase):
             return host
         store = Store(self._templar.template(variables["onebox_secrets_dir"]), variables["inventory_hostname"])
         store.add(host["secrets"])
+        if not self._task.check_mode:
+            store.renew({name: value for name, value in host["secrets"].items() if name in args["rotate"]})
         return {"changed": False, "names": sorted(host["secrets"])}

@@ -20,12 +20,20 @@ COMPOSE_SERVICE: dict[str, Any] = {
     "name": {"type": "str", "required": True},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "remove_volumes": {"type": "bool", "default": False},
+    "heir": {"type": "str", "default": ""},
     "compose": {"type": "str"},
     "files": {"type": "list", "elements": "raw", "default": []},
     "secrets": {"type": "dict", "default": {}, "no_log": True},
     "rotate": {"type": "list", "elements": "str"},
     "memory_mib": {"type": "raw"},
     "tuned_for": {"type": "dict", "default": {}},
+    "data": {
+        "type": "dict",
+        "options": {
+            "volume": {"type": "str", "required": True},
+            "format": {"type": "str", "required": True},
+        },
+    },
     "checks": {"type": "dict", "default": {}},
     "release": {"type": "list", "elements": "dict", "default": [], "options": _COMMAND},
     "publish": {
@@ -64,4 +72,9 @@ PREFLIGHT: dict[str, Any] = {
     "host": {"type": "bool", "default": True},
     "deploy": {"type": "bool", "default": True},
     "replan": {"type": "bool", "default": False},
+    "remove": {"type": "list", "elements": "str", "default": []},
+    "rotate": {"type": "list", "elements": "str", "default": []},
+    "accept_end_of_life": {"type": "list", "elements": "str", "default": []},
+    "accept_data_loss": {"type": "list", "elements": "str", "default": []},
+    "upgrade": {"type": "str", "default": ""},
 }

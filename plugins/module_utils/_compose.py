@@ -16,6 +16,8 @@ Json = dict[str, Any]
 
 # The module replaces this in the written file by the keyed digest of what the container mounts.
 DIGEST_MARK = "@digest:{service}@"
+# And this by the name of the volume that has the service's data on that host.
+DATA_MARK = "@data@"
 
 LABEL_SERVICE = "onebox.service"
 LABEL_DIGEST = "onebox.digest"
@@ -63,12 +65,14 @@ def build(
     memory_mib: int | Mapping[str, int],
     networks: Mapping[str, Mapping[str, Any]],
     secrets: list[str],
+    data: str = "",
 ) -> Json:
     """Return the complete Compose model of one service of the stack.
 
     ``text_model`` is the role's own file as parsed; ``memory_mib`` the limit of its containers, or one for each
     container by its key; ``networks`` the stack's networks as Compose defines them, by the names the roles use;
-    ``secrets`` the names of the files under ``secrets/<name>/`` that the containers may mount.
+    ``secrets`` the names of the files under ``secrets/<name>/`` that the containers may mount; ``data`` the key of the
+    volume with the service's data.
     """
     services = text_model.get("services")
     if not isinstance(services, Mapping) or not services:
@@ -100,6 +104,10 @@ def build(
     model["secrets"] = {
         f"{name}-{secret}": {"file": f"../../secrets/{name}/{secret}"} for secret in sorted(used_secrets)
     }
+    if data:
+        if data not in model.get("volumes", {}):
+            raise ComposeError(f"data: the Compose file of '{name}' has no volume '{data}'")
+        model["volumes"][data] = {**(model["volumes"][data] or {}), "name": DATA_MARK}
     return {key: value for key, value in model.items() if value != {}}
 
 

@@ -10,6 +10,7 @@ the file system, so that they can be tested on a recorded tree.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import pathlib
@@ -17,6 +18,8 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from typing import Any
+
+from ansible_collections.onebox.stack.plugins.module_utils import _data
 
 LISTENING = "0A"
 
@@ -62,8 +65,7 @@ def container_on(port: int) -> dict[str, str] | None:
     if not shutil.which("docker"):
         return None
     template = '{"name": {{json .Names}}, "project": {{json (.Label "com.docker.compose.project")}}}'
-    argv = ["docker", "ps", "--filter", f"publish={port}", "--format", template]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    done = _docker("ps", "--filter", f"publish={port}", "--format", template)
     found: list[dict[str, str]] = [json.loads(line) for line in done.stdout.splitlines()]
     return found[0] if done.returncode == 0 and found else None
 
@@ -80,14 +82,38 @@ def ports_in_the_way(ports: list[int], project: str, root: pathlib.Path) -> dict
 
 
 def guarded_secrets(stack: pathlib.Path) -> dict[str, str]:
-    """Return the paths of the stack's own secrets on the host, by name."""
-    found = {}
+    """Return the paths of the stack's own secrets on the host, by name.
+
+    Services that share a secret have a copy each; after a change that was cut off the newest is the one in force.
+    """
+    found: dict[str, pathlib.Path] = {}
     for service, state in _states(stack):
         for name in state.get("guarded", []):
             secret = stack / "secrets" / service / name
-            if secret.exists():
-                found[name] = str(secret)
-    return found
+            if secret.exists() and (name not in found or secret.stat().st_mtime > found[name].stat().st_mtime):
+                found[name] = secret
+    return {name: str(path) for name, path in found.items()}
+
+
+def services(stack: pathlib.Path) -> list[str]:
+    """Return the names of the services that the stack has on this host."""
+    return sorted(path.parent.name for path in stack.glob("services/[!.]*/compose.yaml"))
+
+
+def data(stack: pathlib.Path) -> dict[str, dict[str, Any]]:
+    """Return ``{format, volume, ready, there}`` of each service's data on record, by the service's name.
+
+    ``there`` is false for a volume that is empty or gone; where Docker does not answer, it is taken to be there.
+    """
+    installed = shutil.which("docker") is not None
+    return {
+        name: {**dataclasses.asdict(held), "there": not installed or _data.is_there(held.volume, _docker)}
+        for name, held in _data.read(stack).services.items()
+    }
+
+
+def _docker(*argv: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["docker", *argv], capture_output=True, text=True, check=False)
 
 
 def limits_in_force(stack: pathlib.Path) -> dict[str, int]:

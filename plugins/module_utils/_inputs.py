@@ -62,6 +62,19 @@ def services_problems(profile: str, profiles: Iterable[str], services: Any, know
     return found
 
 
+def removal_problems(there: Iterable[str], wanted: Iterable[str], remove: Iterable[str]) -> list[str]:
+    """Return what is wrong between the services that a host has, those of its inventory, and those to be removed."""
+    names, gone = set(wanted), set(remove)
+    found = [f"onebox_remove: '{name}' is still in the inventory; take it out there first" for name in gone & names]
+    left = sorted(set(there) - names - gone)
+    if left:
+        found.append(
+            f"the host runs what the inventory no longer has: {', '.join(left)}. Put it back, or have it removed, "
+            f"which leaves its data: -e onebox_remove={','.join(left)}"
+        )
+    return found
+
+
 def without_role(enabled: Iterable[str], table: Mapping[str, Any], roles: pathlib.Path) -> list[str]:
     """Return a sentence for each service that the table has and no role runs yet; a role has the name of its engine."""
     return [

@@ -53,6 +53,13 @@ class Store:
         with self._locked():
             self._save({**found, **self._load()})
 
+    def renew(self, in_force: Mapping[str, str]) -> None:
+        """Make anew those that are as they are in force; one that differs is new already, or was given."""
+        with self._locked():
+            known = self._load()
+            old = [name for name, value in in_force.items() if known.get(name) == value]
+            self._save({**known, **{name: generate() for name in old}})
+
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
         """Tasks run in processes of their own, and two of them may ask for the same secret at once."""

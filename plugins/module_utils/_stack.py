@@ -29,7 +29,13 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ansible_collections.onebox.stack.plugins.module_utils._compose import DIGEST_MARK, LABEL_DIGEST, LABEL_SERVICE
+from ansible_collections.onebox.stack.plugins.module_utils import _data
+from ansible_collections.onebox.stack.plugins.module_utils._compose import (
+    DATA_MARK,
+    DIGEST_MARK,
+    LABEL_DIGEST,
+    LABEL_SERVICE,
+)
 
 LOG_LINES = 15
 WELL = ("running", "healthy")
@@ -103,6 +109,8 @@ class Wanted:
     ``checks`` are Compose models, by the key of the service, that run the vendor's checker on the new files.
     ``release`` runs once for each release, before its containers start. ``reload`` tells a running container to take
     up ``reload_files``, for which it is not recreated. ``tuned_for`` is recorded for the next memory plan.
+    ``data_format`` names what the service's data is of, empty for one that keeps none; ``accept_data_loss`` permits to
+    start on no data where there was some.
     """
 
     project: str
@@ -118,6 +126,8 @@ class Wanted:
     reload_files: tuple[str, ...]
     rotate: tuple[str, ...]
     tuned_for: dict[str, Any]
+    data_format: str
+    accept_data_loss: bool
     wait_seconds: int
 
 
@@ -206,6 +216,10 @@ class Docker:
     def image_id(self, image: str) -> str:
         return self.run("image", "inspect", "--format", "{{.Id}}", image).strip()
 
+    def holds_data(self, volume: str) -> bool:
+        """Whether there is such a volume with anything in it."""
+        return self.installed and _data.is_there(volume, self.attempt)
+
 
 class Service:
     """One service on this host: looks at what is there, and changes what differs."""
@@ -223,8 +237,10 @@ class Service:
         """Bring the service to its wanted state; in check mode only say what would be done."""
         with self._locked():
             self.key = self._digest_key()
-            self.files = self._final_files()
             self.state = self._read_state()
+            self.found = self.docker.containers(self.wanted.name)
+            self._find_data()
+            self.files = self._final_files()
             difference = self._look()
             if self.check_mode:
                 return self.result
@@ -232,19 +248,24 @@ class Service:
                 self._prepare(difference)
                 self._switch(difference)
                 self.found = self.docker.containers(self.wanted.name)
+            self._record_data(ready=True)
             self._write_state(
                 recreate=[],
                 release=self._release_digest(),
                 reload=self._reload_digest(),
                 published=self._published_image(),
                 guarded=self._guarded(),
+                rotating={},
                 tuned_for=self.wanted.tuned_for,
             )
             self.result.containers = [_summary(found) for found in self.found]
         return self.result
 
-    def remove(self, *, volumes: bool) -> Result:
-        """Remove the service's containers and files, and its volumes when asked for; keep what others use."""
+    def remove(self, *, volumes: bool, heir: str = "") -> Result:
+        """Remove the service's containers and files, and its volumes when asked for; keep what others use.
+
+        ``heir`` names the service that has its data from then on.
+        """
         with self._locked():
             found = self.docker.containers(self.wanted.name)
             ids = [container["Id"] for container in found]
@@ -258,11 +279,61 @@ class Service:
             self._remove_containers(ids)
             if kept:
                 self.docker.run("volume", "rm", *kept)
+            self._forget_data(kept, heir)
             if paths:
                 self._write_top(self._top())
             for path in paths:
                 shutil.rmtree(path)
         return self.result
+
+    # -- the service's data ------------------------------------------------------------------------------------------
+
+    def _find_data(self) -> None:
+        """Find the volume of the service's data, or its name to be; refuse one that is not what it should be."""
+        self.record = _data.read(self.stack)
+        self.held = held = self.record.services.get(self.wanted.name)
+        self.volume = ""
+        self.without_data = False
+        # The first start was cut off, and what it left may never become a whole.
+        self.half_made = False
+        if not self.wanted.data_format:
+            return
+        there = held is not None and self.docker.holds_data(held.volume)
+        if held and held.ready:
+            accepted = self.wanted.accept_data_loss
+            if words := _data.refusal(self.wanted.name, self.wanted.data_format, held, there, loss_accepted=accepted):
+                raise StackError(words)
+            self.volume = held.volume
+            self.without_data = not there
+            return
+        if held and held.format == self.wanted.data_format:
+            self.volume = held.volume
+        else:
+            self.volume = self.record.new_volume(self.wanted.project, self.wanted.data_format)
+        well = bool(self.found) and all(_condition(found) == "healthy" for found in self.found)
+        self.half_made = there and not well
+        self.without_data = self.half_made or not self.docker.holds_data(self.volume)
+        if held and self.half_made:
+            self._say("remove volume", f"{held.volume} (its first start was cut off)")
+
+    def _record_data(self, *, ready: bool) -> None:
+        held = _data.Held(self.wanted.data_format, self.volume, ready) if self.volume else None
+        if held and held != self.held:
+            self.record.services[self.wanted.name] = self.held = held
+            self._write_record()
+
+    def _forget_data(self, volumes: list[str], heir: str) -> None:
+        record = self.record = _data.read(self.stack)
+        before = record.text()
+        if heir:
+            record.hand_over(self.wanted.name, heir)
+        elif self.wanted.name in record.services and record.services[self.wanted.name].volume in volumes:
+            del record.services[self.wanted.name]
+        if record.text() != before:
+            self._write_record()
+
+    def _write_record(self) -> None:
+        _write(self.stack / _data.FILE, self.record.text().encode(), mode=0o600)
 
     # -- what must be there ------------------------------------------------------------------------------------------
 
@@ -284,12 +355,15 @@ class Service:
         content = compose.content
         for key in self.wanted.containers:
             content = content.replace(DIGEST_MARK.format(service=key), self._container_digest(key))
+        content = content.replace(DATA_MARK, self.volume)
         return {**self.wanted.files, "compose.yaml": dataclasses.replace(compose, content=content)}
 
     def _container_digest(self, key: str) -> str:
         container = self.wanted.containers[key]
         files = {path: self.wanted.files[path].content for path in container.files}
-        return self._digest([files, {name: self.wanted.secrets[name].content for name in container.secrets}])
+        secrets = {name: self.wanted.secrets[name].content for name in container.secrets}
+        # Compose does not notice that a volume has another name.
+        return self._digest([files, secrets, self.volume])
 
     def _release_digest(self) -> str:
         steps = [[step.service, step.argv] for step in self.wanted.release]
@@ -351,7 +425,7 @@ class Service:
     def _needs_reload(self, reload: Command, difference: Difference) -> bool:
         altered = set(self.wanted.reload_files) & {*difference.files, *difference.secrets}
         # Who removed the container may have removed the volume too, which holds what a database was told.
-        missing = reload.service not in map(_key, self.found)
+        missing = self.without_data or reload.service not in map(_key, self.found)
         return bool(altered) or missing or self.state.get("reload") != self._reload_digest()
 
     def _files_there(self) -> dict[str, File]:
@@ -380,7 +454,7 @@ class Service:
             if found == File(secret.content, VAULT_MODE) and path.stat().st_gid == secret.group:
                 continue
             altered = found is not None and found.content != secret.content
-            if secret.guarded and altered and name not in self.wanted.rotate:
+            if secret.guarded and altered and not self._may_change(name, secret):
                 raise StackError(
                     f"{name}: the value given differs from the one in force on this host ({path}). Nothing was "
                     f"changed. Give the value in force (it is read back into the inventory when it is missing there), "
@@ -394,10 +468,16 @@ class Service:
             difference.stale_secrets.append(name)
             self._say("remove", f"{self.vault}/{name}")
 
+    def _may_change(self, name: str, secret: Secret) -> bool:
+        """Whether it is asked for, or was in a run that was cut off: before this service had it, or before all had."""
+        begun = self.state.get("rotating", {}).get(name) == self._digest(secret.content)
+        since = (self.vault / name).stat().st_mtime
+        newer = (path for path in self.vault.parent.glob(f"[!.]*/{name}") if path.stat().st_mtime > since)
+        return name in self.wanted.rotate or begun or any(_read(path) == secret.content for path in newer)
+
     def _look_at_containers(self, difference: Difference) -> None:
         changed = set(difference.files) | set(difference.secrets)
         by_key: dict[str, list[dict[str, Any]]] = {key: [] for key in self.wanted.containers}
-        self.found = self.docker.containers(self.wanted.name)
         for found in self.found:
             key = _key(found)
             if key in by_key and not HALF_MADE.match(found["Name"]):
@@ -411,6 +491,7 @@ class Service:
             current = [found for found in found_list if found["Config"]["Labels"].get(LABEL_DIGEST) == digest]
             # The label says that a container is current, but what it mounts was altered on the host.
             drifted = current and (changed & {*wanted.files, *wanted.secrets} or key in self.state.get("recreate", []))
+            drifted = drifted or (current and self.without_data)
             sick = [state for state in map(_condition, found_list) if state in ("unhealthy", "paused")]
             if drifted or sick:
                 difference.recreate.append(key)
@@ -449,7 +530,8 @@ class Service:
         # Said before it is done: a run that dies from here on is taken up by the next one.
         before_state = dict(self.state)
         reload = None if difference.reload else self.state.get("reload")
-        self._write_state(recreate=difference.recreate, reload=reload, guarded=self._guarded())
+        rotating = {name: self._digest(self.wanted.secrets[name].content) for name in difference.secrets}
+        self._write_state(recreate=difference.recreate, reload=reload, guarded=self._guarded(), rotating=rotating)
         self.before_secrets = {name: _read_secret(self.vault / name) for name in difference.secrets}
         stage = self.home.with_name(f".{self.wanted.name}.new")
         shutil.rmtree(stage, ignore_errors=True)
@@ -543,6 +625,7 @@ class Service:
             self._write_files(self.files, difference.stale_files)
             if difference.top:
                 self._write_top(self._top(self.wanted.name))
+            self._clear_half_made()
             if difference.up or difference.wait or difference.recreate or difference.leftover:
                 self._up(difference.recreate, difference.leftover)
             if self.wanted.reload and difference.reload:
@@ -562,6 +645,14 @@ class Service:
     def _write_top(self, content: str) -> None:
         _write(self.stack / "compose.yaml", content.encode(), mode=0o644)
 
+    def _clear_half_made(self) -> None:
+        """Take away what a first start that was cut off left, and note that one begins."""
+        if self.half_made and self.held:
+            self._remove_containers([found["Id"] for found in self.found])
+            self.docker.run("volume", "rm", self.held.volume)
+        if self.without_data:
+            self._record_data(ready=False)
+
     def _up(self, recreate: list[str], leftover: list[str]) -> None:
         keys = list(self.wanted.containers)
         self._remove_containers(leftover)
@@ -569,6 +660,7 @@ class Service:
             self._compose_up("--force-recreate", *recreate)
         self._compose_up(*keys)
         self._wait(keys)
+        self._record_data(ready=True)
         found = self.docker.containers(self.wanted.name)
         hashes = {key: self._hashes([one for one in found if _key(one) == key]) for key in keys}
         limits = {key: container.limit_mib for key, container in self.wanted.containers.items()}
@@ -664,7 +756,7 @@ class Service:
             _link(self.home / self.wanted.publish.directory / "current", before_public)
         self._write_files(before, set(self.files) - set(before))
         self.state = {}
-        self._write_state(**{**before_state, "reload": None} if self.wanted.reload else before_state)
+        self._write_state(**{**before_state, "rotating": {}, **({"reload": None} if self.wanted.reload else {})})
         try:
             self._compose_up(*keys)
             self._wait(keys)

@@ -36,6 +36,10 @@ options:
     description: With O(state=absent), remove the service's named volumes and all data in them.
     type: bool
     default: false
+  heir:
+    description: With O(state=absent), the service that has the data from then on. What that had before is kept.
+    type: str
+    default: ""
   compose:
     description:
       - Template of the role's Compose file. Required with O(state=present).
@@ -131,6 +135,23 @@ options:
         the host, where M(onebox.stack.preflight) finds it, so that the next memory plan keeps to it while it is enough.
     type: dict
     default: {}
+  data:
+    description:
+      - What the service keeps for good. The host has a record of it in C(.data.json) in the stack's directory, which
+        outlives the service.
+      - The service is not started on files of another format, nor on an empty volume where there was a full one. The
+        variable C(onebox_accept_data_loss) names services for which the latter is permitted.
+      - What a first start that was cut off left is removed.
+    type: dict
+    suboptions:
+      volume:
+        description: Key of the volume in the Compose file. On the host it is named after the project and the format.
+        type: str
+        required: true
+      format:
+        description: Name of the format, as the filter P(onebox.stack.data_format#filter) gives it.
+        type: str
+        required: true
   wait_seconds:
     description: How long the containers may take to become healthy, in seconds.
     type: int
@@ -247,6 +268,8 @@ def wanted_of(params: dict[str, Any]) -> Wanted:
         reload_files=tuple(reload["files"]) if reload else (),
         rotate=tuple(params["rotate"] or ()),
         tuned_for=params["tuned_for"] or {},
+        data_format=payload.get("data_format", ""),
+        accept_data_loss=payload.get("accept_data_loss", False),
         wait_seconds=params["wait_seconds"],
     )
 
@@ -257,7 +280,7 @@ def main() -> None:
     service = Service(wanted_of(module.params), check_mode=module.check_mode)
     try:
         if module.params["state"] == "absent":
-            result = service.remove(volumes=module.params["remove_volumes"])
+            result = service.remove(volumes=module.params["remove_volumes"], heir=module.params["heir"])
         else:
             result = service.apply()
     except (StackError, OSError) as error:

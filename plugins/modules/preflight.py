@@ -68,6 +68,30 @@ options:
     description: Accept a memory plan that changes limits in force.
     type: bool
     default: false
+  remove:
+    description: Services and apps of the host that the inventory no longer has, and that may be removed.
+    type: list
+    elements: str
+    default: []
+  rotate:
+    description: Secrets whose value may change.
+    type: list
+    elements: str
+    default: []
+  accept_end_of_life:
+    description: Release series that may run although they get no fixes any more, such as V(postgresql-14).
+    type: list
+    elements: str
+    default: []
+  accept_data_loss:
+    description: Services that may start on an empty volume although the host has a record of their data.
+    type: list
+    elements: str
+    default: []
+  upgrade:
+    description: The service whose data is taken to another format, and so may be of another than is asked for.
+    type: str
+    default: ""
 attributes:
   check_mode:
     support: full
@@ -132,6 +156,16 @@ secrets:
   type: list
   elements: str
   returned: success, when O(host=true)
+services:
+  description: Names of the services and apps that the stack has on the host.
+  type: list
+  elements: str
+  returned: success, when O(host=true)
+data:
+  description: Which volume has the data of a service, by the service's name.
+  type: dict
+  returned: success, when O(host=true)
+  sample: {mysql: {format: mariadb-11.8, volume: shop_mariadb-11.8, ready: true, there: true}}
 """
 
 import collections
@@ -172,6 +206,8 @@ def main() -> None:
         tuned_for=_host.tuned_for(stack),
         ports=_host.ports_in_the_way(module.params["ports"], project, root),
         secrets=sorted(_host.guarded_secrets(stack)),
+        services=_host.services(stack),
+        data=_host.data(stack),
     )
 
 

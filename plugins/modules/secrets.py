@@ -7,19 +7,25 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: secrets
-short_description: Read a stack's secrets back from its host into the inventory
+short_description: Read a stack's secrets back from its host into the inventory, or make them anew
 version_added: 0.1.0
 author: onebox.stack contributors (!UNKNOWN)
 description:
   - An initialised host knows its passwords. A second operator, a fresh checkout or a lost laptop gets them back from
     there, so that none is ever made anew.
-  - A secret that the inventory has already is left alone. Set C(no_log) on the task; nothing of it is returned.
+  - A secret that the inventory has already is left alone, unless it shall change and is still the one in force. Set
+    C(no_log) on the task; nothing of it is returned.
 options:
   names:
     description: The secrets to read back.
     type: list
     elements: str
     required: true
+  rotate:
+    description: The secrets to make anew. Other services of the host take them up when they are applied.
+    type: list
+    elements: str
+    default: []
   directory:
     description: The stack's directory on the host.
     type: path
@@ -27,7 +33,7 @@ options:
 attributes:
   check_mode:
     support: full
-    description: The same as without; the host is only read, and the inventory's file is what a real run would use.
+    description: The host is only read, and what it has is kept in the inventory's file. Nothing is made anew.
   diff_mode:
     support: none
     description: Secrets are not shown.
@@ -59,12 +65,14 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "names": {"type": "list", "elements": "str", "required": True},
+            "rotate": {"type": "list", "elements": "str", "default": []},
             "directory": {"type": "path", "required": True},
         },
         supports_check_mode=True,
     )
     paths = _host.guarded_secrets(pathlib.Path(module.params["directory"]))
-    found = {name: pathlib.Path(paths[name]).read_text() for name in module.params["names"] if name in paths}
+    asked = {*module.params["names"], *module.params["rotate"]} & set(paths)
+    found = {name: pathlib.Path(paths[name]).read_text() for name in asked}
     module.exit_json(changed=False, secrets=found)
 
 

@@ -36,6 +36,8 @@ HOST = {
     "replicas": {},
     "ports": {},
     "secrets": ["mysql_root_password"],
+    "services": [],
+    "data": {},
 }
 REFUSED = "Nothing was changed. To mend:\n- "
 
@@ -231,3 +233,69 @@ def test_a_limit_below_what_an_engine_needs_is_refused(preflight: Callable[..., 
     shown = preflight(onebox_memory={"mysql": {"limit_mib": 64}})["msg"]
     assert shown.startswith(f"{REFUSED}mysql: limit_mib 64 is below floor_mib ")
     assert shown.endswith("; raise limit_mib")
+
+
+# -- what the host has already ---------------------------------------------------------------------------------------
+
+
+def test_what_the_inventory_no_longer_has_stops_the_run_until_its_removal_is_allowed(
+    preflight: Callable[..., dict[str, Any]],
+) -> None:
+    host = {"services": ["api", "mysql", "nginx", "redis", "wiki"]}
+    assert preflight(host=host)["msg"] == (
+        f"{REFUSED}the host runs what the inventory no longer has: redis, wiki. Put it back, or have it removed, which "
+        "leaves its data: -e onebox_remove=redis,wiki"
+    )
+    assert "no longer has: redis." in preflight(host=host, onebox_remove=["wiki"])["msg"]
+    assert "failed" not in preflight(host=host, onebox_remove="redis,wiki")
+    assert "failed" not in preflight(host=host, __onebox_deploy=False)
+
+
+def test_what_the_inventory_still_has_is_not_removed(preflight: Callable[..., dict[str, Any]]) -> None:
+    assert preflight(onebox_remove=["mysql"])["msg"] == (
+        f"{REFUSED}onebox_remove: 'mysql' is still in the inventory; take it out there first"
+    )
+
+
+MARIADB = {"format": "mariadb-11.8", "volume": "onebox_mariadb-11.8", "ready": True, "there": True}
+
+
+def test_another_release_series_over_data_is_refused_with_the_way_to_get_there(
+    preflight: Callable[..., dict[str, Any]],
+) -> None:
+    assert "failed" not in preflight(host={"data": {"mysql": MARIADB}})
+    error = "(volume onebox_mariadb-11.8), and mariadb-12.3 was asked for, which has files of its own"
+    shown = preflight(host={"data": {"mysql": MARIADB}}, mysql_tag="12.3.2-noble")["msg"]
+    assert error in shown
+    assert shown.endswith("ansible-playbook onebox.stack.upgrade -e service=mysql")
+    allowed = preflight(host={"data": {"mysql": MARIADB}}, mysql_tag="12.3.2-noble", __onebox_upgrade="mysql")
+    assert "failed" not in allowed
+
+
+def test_data_that_is_gone_stops_the_run_until_it_is_given_up(preflight: Callable[..., dict[str, Any]]) -> None:
+    host = {"data": {"mysql": {**MARIADB, "there": False}}}
+    assert (
+        "has a record of data in the volume onebox_mariadb-11.8, which is empty or gone" in preflight(host=host)["msg"]
+    )
+    assert "failed" not in preflight(host=host, onebox_accept_data_loss=["mysql"])
+
+
+def test_a_series_without_fixes_is_refused_unless_it_is_accepted(preflight: Callable[..., dict[str, Any]]) -> None:
+    old = {"mysql_tag": "10.5.29-jammy"}
+    assert (
+        "mysql_tag: '10.5.29-jammy' is of MariaDB 10.5, which has had no security fixes since"
+        in preflight(**old)["msg"]
+    )
+    assert "failed" not in preflight(**old, onebox_accept_end_of_life=["mariadb-10.5"])
+    assert "failed" not in preflight(**old, __onebox_deploy=False)
+    assert preflight(onebox_accept_end_of_life=["maria-10.5"])["msg"] == (
+        f"{REFUSED}onebox_accept_end_of_life: 'maria-10.5' is no release series; did you mean 'mariadb-10.5'?"
+    )
+
+
+def test_a_secret_that_is_to_change_must_be_one_of_the_host(preflight: Callable[..., dict[str, Any]]) -> None:
+    assert "failed" not in preflight(onebox_rotate_secrets="mysql_root_password")
+    assert preflight(onebox_rotate_secrets=["mysql_rot_password"])["msg"] == (
+        f"{REFUSED}onebox_rotate_secrets: 'mysql_rot_password' is no secret of this host; "
+        "did you mean 'mysql_root_password'?"
+    )

@@ -15,6 +15,7 @@ import functools
 import hashlib
 import json
 import pathlib
+import shutil
 import subprocess
 from collections.abc import Callable
 from typing import Any
@@ -70,11 +71,21 @@ class Engine:
         )  # fmt: skip
 
     def changing_calls(self) -> list[str]:
-        return [call for call in self.calls if not call.startswith(("ps ", "inspect ", "image inspect ", "logs "))]
+        looks = ("ps ", "inspect ", "image inspect ", "volume inspect ", "logs ")
+        return [call for call in self.calls if not call.startswith(looks)]
 
     def set_state(self, key: str, **state: Any) -> None:
         for one in self.of(key):
             one["State"].update(state)
+
+    def mountpoint(self, volume: str) -> pathlib.Path:
+        return self.stack.parent / "volumes" / volume
+
+    def fill(self, volume: str) -> None:
+        """Make a volume, and something in it."""
+        self.volumes.add(volume)
+        self.mountpoint(volume).mkdir(parents=True, exist_ok=True)
+        (self.mountpoint(volume) / "table").write_text("rows")
 
     # -- the client --------------------------------------------------------------------------------------------------
 
@@ -124,12 +135,14 @@ class Engine:
             case ["rm", "--force", "--volumes", name]:
                 del self.made[self._named(name)]
                 return ""
-            case ["volume", "inspect", volume]:
+            case ["volume", "inspect", *_format, volume]:
                 if volume not in self.volumes:
                     raise RefusedError(f"Error: No such volume: {volume}")
-                return "[]"
+                return f"{self.mountpoint(volume)}\n"
             case ["volume", "rm", *volumes]:
                 self.volumes -= set(volumes)
+                for volume in volumes:
+                    shutil.rmtree(self.mountpoint(volume))
                 return ""
             case ["create", "--name", name, image]:
                 assert f"/{name}" not in {one["Name"] for one in self.made.values()}
@@ -293,7 +306,8 @@ class Engine:
             name = f"/{project}-{key}-{number}"
             if name not in names:
                 self._make(name, project, model, home, key, hash_)
-        self.volumes |= {f"{project}_{volume}" for volume in model.get("volumes", {})}
+        for volume, own in model.get("volumes", {}).items():
+            self.fill(own.get("name", f"{project}_{volume}"))
 
     def _make(self, name: str, project: str, model: Found, home: pathlib.Path, key: str, hash_: str) -> None:
         service = model["services"][key]

@@ -54,6 +54,8 @@ class Shop:
     publish: bool = False
     reload: Command | None = RELOAD
     rotate: tuple[str, ...] = ()
+    data_format: str = ""
+    accept_data_loss: bool = False
 
     def wanted(self) -> Wanted:
         services: dict[str, Any] = {
@@ -79,6 +81,7 @@ class Shop:
             memory_mib=self.limit_mib,
             networks={"edge": {}, "data": {"internal": True}},
             secrets=sorted(self.secrets),
+            data="data" if self.data_format else "",
         )
         check = _compose.check_model(model["services"]["web"], "web", ["web", "-t"], model["secrets"])
         settled = [path for path in self.files if not path.startswith("live/")]
@@ -111,6 +114,8 @@ class Shop:
             reload_files=tuple(path for path in self.files if path.startswith("live/")) if self.reload else (),
             rotate=self.rotate,
             tuned_for={"connections": len(self.secrets)},
+            data_format=self.data_format,
+            accept_data_loss=self.accept_data_loss,
             wait_seconds=60,
         )
 
@@ -127,8 +132,8 @@ def apply(shop: Shop, *, check_mode: bool = False) -> Result:
     return Service(shop.wanted(), check_mode=check_mode).apply()
 
 
-def remove(shop: Shop, *, volumes: bool = False, check_mode: bool = False) -> Result:
-    return Service(shop.wanted(), check_mode=check_mode).remove(volumes=volumes)
+def remove(shop: Shop, *, volumes: bool = False, heir: str = "", check_mode: bool = False) -> Result:
+    return Service(shop.wanted(), check_mode=check_mode).remove(volumes=volumes, heir=heir)
 
 
 def tree(root: pathlib.Path, *, times: bool = False) -> dict[str, tuple[Any, ...]]:

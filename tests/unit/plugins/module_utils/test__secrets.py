@@ -115,3 +115,13 @@ def test_a_run_cut_off_while_saving_leaves_the_secrets_as_they_were(
     assert store.names() == {"a"}
     assert store.get("a") == own
     assert store.get("b") == store.get("b")
+
+
+def test_a_secret_is_made_anew_only_while_it_is_the_one_in_force(tmp_path: pathlib.Path) -> None:
+    store = Store(str(tmp_path), "web1")
+    store.add({"old": "in-force", "given": "already-new"})
+    store.renew({"old": "in-force", "given": "in-force"})
+    first = store.get("old")
+    assert (first != "in-force", store.get("given")) == (True, "already-new")
+    store.renew({"old": "in-force"})
+    assert store.get("old") == first
