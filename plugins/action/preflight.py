@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime
 import pathlib
+from collections.abc import Callable
 from typing import Any
 
 from ansible.errors import AnsibleError
@@ -63,7 +64,8 @@ class ActionModule(ActionBase):
         if args["deploy"]:
             problems += _inputs.without_role(enabled, table, ROLES)
             problems += self._of_releases(args, variables, enabled)
-        return problems + _apps.problems(args["apps"], enabled, table)
+        problems += _apps.problems(args["apps"], enabled, table)
+        return problems or self._of_databases(args, variables, enabled)
 
     def _of_releases(self, args: dict[str, Any], variables: dict[str, Any], enabled: list[str]) -> list[str]:
         today = datetime.datetime.now(datetime.UTC).date()
@@ -79,18 +81,35 @@ class ActionModule(ActionBase):
         ]
         return [problem for problem in found if problem]
 
+    def _of_databases(self, args: dict[str, Any], variables: dict[str, Any], enabled: list[str]) -> list[str]:
+        """Look at the databases that are declared beside those of the apps, and those that are to go."""
+        problems = []
+        for engine in sorted(_apps.DATABASES.keys() & enabled):
+            value = self._of_role(engine, variables)
+            try:
+                databases = _apps.databases(args["apps"], engine, value(f"{engine}_databases"))
+            except ValueError as error:
+                problems.append(str(error))
+            else:
+                problems += _apps.absent_problems(databases, engine, value(f"{engine}_absent_databases"))
+        return problems
+
+    def _of_role(self, role: str, variables: dict[str, Any]) -> Callable[[str], Any]:
+        """Return what gives a role's variable by its name, as the role will see it."""
+        values = {**DataLoader().load_from_file(str(ROLES / role / "defaults/main.yml"), **TRUSTED), **variables}
+        templar = self._templar.copy_with_new_env(available_variables=values)
+        return lambda name: templar.template(values.get(name))
+
     def _servers(self, variables: dict[str, Any], enabled: list[str]) -> dict[str, tuple[str, str]]:
         """Return the tag and the flavour of the servers with data, by their role, as the roles will see them."""
         table = variables["onebox_memory_services"]
         roles = {str(table[name]["tuning"]["engine"]) for name in enabled}
         found = {}
         for role in sorted(roles & {"mysql", "postgresql", "redis"}):
-            path = str(ROLES / role / "defaults/main.yml")
-            values = {**DataLoader().load_from_file(path, **TRUSTED), **variables}
-            templar = self._templar.copy_with_new_env(available_variables=values)
-            flavor = str(templar.template(values.get(f"{role}_flavor", role)))
+            value = self._of_role(role, variables)
+            flavor = str(value(f"{role}_flavor") or role)
             if flavor in _releases.ENDS:  # the memory plan says what is wrong with any other
-                found[role] = (str(templar.template(values[f"{role}_tag"])), flavor)
+                found[role] = (str(value(f"{role}_tag")), flavor)
         return found
 
     def _of_what_is_there(self, args: dict[str, Any], variables: dict[str, Any], host: dict[str, Any]) -> list[str]:

@@ -6,12 +6,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: app_databases
-short_description: The databases that the apps need
+short_description: The databases that the apps need, and those declared beside them
 version_added: 0.1.0
 author: onebox.stack contributors (!UNKNOWN)
 description:
   - Each app that C(uses) an engine has a database and a user of its name there, and a secret of its own.
-positional: _input, engine
+  - A declared database has a user of its name, unless it says another, and a secret of its own.
+positional: _input, engine, declared
 options:
   _input:
     description: The apps, as C(onebox_apps) has them.
@@ -22,6 +23,12 @@ options:
     type: str
     required: true
     choices: [mysql, postgresql]
+  declared:
+    description: Further databases, each with C(name), and C(user) where it is another. A name that an app has, or that
+      the engine has for itself, is an error, and so are unknown keys.
+    type: list
+    elements: dict
+    default: []
 """
 
 EXAMPLES = r"""

@@ -28,6 +28,7 @@ LARGEST_PORT = 65535
 
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
 _DOMAIN = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])")
+_DATABASE = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Roles and databases that PostgreSQL has, or keeps for itself, and the role for backups.
 _TAKEN_IN_POSTGRESQL = re.compile(r"postgres|template[01]|public|none|pg_.*|onebox_backup")
@@ -162,12 +163,47 @@ def secret_names(app: App, name: str) -> list[str]:
     return [secret_name(name, engine) for engine in app.get("uses", [])]
 
 
-def databases(apps: Apps, engine: str) -> list[dict[str, str]]:
-    """Return the databases that the apps need of the engine: ``{name, user, secret}``, the last a secret's name."""
-    return [
+def databases(apps: Apps, engine: str, declared: Iterable[Mapping[str, str]] = ()) -> list[dict[str, str]]:
+    """Return the databases of the engine: ``{name, user, secret}``, the last a secret's name.
+
+    They are those that the apps need and the declared ones: ``{name}``, and ``user`` where it is not the same. Raises
+    ValueError for one of these that cannot be.
+    """
+    found = [
         {"name": name.replace("-", "_"), "user": name.replace("-", "_"), "secret": secret_name(name, engine)}
         for name, app in apps.items()
         if engine in app.get("uses", [])
+    ]
+    for more in declared:
+        wrong = _keys(more, {"name": str, "user": str}, f"{engine}_databases")
+        name = more.get("name", "")
+        words = [*wrong] or [
+            f"{engine}_databases: '{word}' cannot be a name; use up to 32 small letters, digits and '_', a letter first"
+            for word in (name, more.get("user", name))
+            if not _DATABASE.fullmatch(word)
+        ]
+        words += [
+            f"{engine}_databases: '{one[part]}' is there already, as the {part} of an app or of another database"
+            for part in ("name", "user")
+            for one in found
+            if one[part] == more.get(part, name)
+        ]
+        if words:
+            raise ValueError(words[0])
+        found.append({"name": name, "user": more.get("user", name), "secret": secret_name(name, engine)})
+    return found
+
+
+def absent_problems(databases: Iterable[Mapping[str, str]], engine: str, absent: Iterable[str]) -> list[str]:
+    """Return what is wrong with the databases to be dropped: names that cannot be, and those that are wanted."""
+    wanted = {one[part] for one in databases for part in ("name", "user")}
+    at = f"{engine}_absent_databases"
+    return [
+        f"{at}: '{name}' is of an app, or declared in {engine}_databases; take it out there first"
+        if name in wanted
+        else f"{at}: '{name}' cannot be the name of a database made here"
+        for name in absent
+        if name in wanted or not _DATABASE.fullmatch(name)
     ]
 
 

@@ -299,3 +299,40 @@ def test_a_secret_that_is_to_change_must_be_one_of_the_host(preflight: Callable[
         f"{REFUSED}onebox_rotate_secrets: 'mysql_rot_password' is no secret of this host; "
         "did you mean 'mysql_root_password'?"
     )
+
+
+@pytest.mark.parametrize(
+    ("variables", "error"),
+    [
+        (
+            {"mysql_databases": [{"name": "api"}]},
+            "mysql_databases: 'api' is there already, as the name of an app or of another database",
+        ),
+        (
+            {"mysql_databases": [{"name": "a"}, {"name": "b", "user": "a"}]},
+            "mysql_databases: 'a' is there already, as the user of an app or of another database",
+        ),
+        (
+            {"mysql_databases": [{"name": "It's"}]},
+            "mysql_databases: 'It's' cannot be a name; use up to 32 small letters, digits and '_', a letter first",
+        ),
+        ({"mysql_databases": [{"nam": "b"}]}, "mysql_databases.nam: unknown; did you mean 'name'?"),
+        (
+            {"mysql_absent_databases": ["api"]},
+            "mysql_absent_databases: 'api' is of an app, or declared in mysql_databases; take it out there first",
+        ),
+        (
+            {"mysql_absent_databases": ["x`; DROP"]},
+            "mysql_absent_databases: 'x`; DROP' cannot be the name of a database made here",
+        ),
+    ],
+)
+def test_declared_databases_that_cannot_be_are_refused(
+    variables: dict[str, Any], error: str, preflight: Callable[..., dict[str, Any]]
+) -> None:
+    assert preflight(**variables)["msg"] == f"{REFUSED}{error}"
+
+
+def test_databases_may_be_declared_beside_those_of_the_apps(preflight: Callable[..., dict[str, Any]]) -> None:
+    reports = {"mysql_databases": [{"name": "reports", "user": "reader"}], "mysql_absent_databases": ["wiki"]}
+    assert "failed" not in preflight(**reports)
