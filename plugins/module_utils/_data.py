@@ -84,12 +84,12 @@ def refusal(service: str, wanted: str, held: Held, there: bool, *, loss_accepted
     if held.format != wanted:
         return (
             f"{service}: its data on this host is of {held.format} (volume {held.volume}), and {wanted} was asked for, "
-            f"which has files of its own. Nothing was changed. Ask for {held.format} again, or take the data along: "
+            f"which has files of its own. Ask for {held.format} again, or take the data along: "
             f"ansible-playbook onebox.stack.upgrade -e service={service}"
         )
     if not there and not loss_accepted:
         return (
-            f"{service}: the host has a record of data in the volume {held.volume}, which is empty or gone. Nothing "
-            f"was changed. Bring the volume back, or give its data up: -e onebox_accept_data_loss={service}"
+            f"{service}: the host has a record of data in the volume {held.volume}, which is empty or gone. Bring "
+            f"the volume back, or give its data up: -e onebox_accept_data_loss={service}"
         )
     return ""

@@ -302,7 +302,7 @@ class Service:
         if held and held.ready:
             accepted = self.wanted.accept_data_loss
             if words := _data.refusal(self.wanted.name, self.wanted.data_format, held, there, loss_accepted=accepted):
-                raise StackError(words)
+                raise StackError(f"{words}\nNothing was changed.")
             self.volume = held.volume
             self.without_data = not there
             return

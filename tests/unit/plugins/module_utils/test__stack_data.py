@@ -60,8 +60,8 @@ def test_a_server_is_not_started_on_no_data_where_there_was_some(
         with pytest.raises(StackError) as refused:
             apply(database, check_mode=check_mode)
         assert str(refused.value) == (
-            "shop: the host has a record of data in the volume demo_db-1, which is empty or gone. Nothing was changed. "
-            "Bring the volume back, or give its data up: -e onebox_accept_data_loss=shop"
+            "shop: the host has a record of data in the volume demo_db-1, which is empty or gone. "
+            "Bring the volume back, or give its data up: -e onebox_accept_data_loss=shop\nNothing was changed."
         )
     assert engine.made == {}
     before.pop(".lock", None)
@@ -121,8 +121,8 @@ def test_a_server_is_not_started_on_the_files_of_another(database: Shop, engine:
         apply(database.but(data_format="db-2", accept_data_loss=True))
     assert str(refused.value) == (
         "shop: its data on this host is of db-1 (volume demo_db-1), and db-2 was asked for, which has files of its "
-        "own. Nothing was changed. Ask for db-1 again, or take the data along: "
-        "ansible-playbook onebox.stack.upgrade -e service=shop"
+        "own. Ask for db-1 again, or take the data along: ansible-playbook onebox.stack.upgrade -e service=shop\n"
+        "Nothing was changed."
     )
     assert engine.picture() == picture
 
