@@ -105,12 +105,16 @@ def run_tasks(play: Callable[..., Run], tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.fixture
-def secrets(host: Host, inventory: Path) -> dict[str, str]:
+def store(host: Host, inventory: Path) -> Path:
+    """The file of the generated secrets on the controller, which need not exist."""
+    return inventory / ".secrets" / f"{host.ansible.get_variables()['inventory_hostname']}.json"
+
+
+@pytest.fixture
+def secrets(store: Path) -> dict[str, str]:
     """The generated secrets by name, as the controller keeps them; of nginx's private key a line."""
-    directory = inventory / ".secrets"
-    store = directory / f"{host.ansible.get_variables()['inventory_hostname']}.json"
     found: dict[str, str] = json.loads(store.read_text()) if store.exists() else {}
-    return found | {path.name: path.read_text().splitlines()[1] for path in directory.glob("*.key")}
+    return found | {path.name: path.read_text().splitlines()[1] for path in store.parent.glob("*.key")}
 
 
 @pytest.fixture

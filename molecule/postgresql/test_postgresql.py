@@ -400,12 +400,10 @@ def test_passwords_change_only_when_that_is_asked_for_and_are_never_shown(
     container: Callable[..., Container],
     process_lists: Callable[[], str],
     secrets: dict[str, str],
-    inventory: Path,
-    host: Host,
+    store: Path,
 ) -> None:
     names = ("postgresql_superuser_password", "postgresql_backup_password", "shop_postgresql_password")
     new = {name: f"New-{uuid.uuid4()}" for name in names}
-    store = inventory / ".secrets" / f"{host.ansible.get_variables()['inventory_hostname']}.json"
     store.write_text(json.dumps({**secrets, **new}))
 
     refused = site("-vvv", "--diff")
@@ -438,7 +436,7 @@ def test_an_app_that_comes_gets_a_database_and_one_that_goes_leaves_its_own_and_
     connect: Callable[..., psycopg.Connection],
     superuser: Callable[..., list[str]],
     container: Callable[..., Container],
-    inventory: Path,
+    store: Path,
     host: Host,
 ) -> None:
     before = running(container("postgresql"))
@@ -455,8 +453,7 @@ def test_an_app_that_comes_gets_a_database_and_one_that_goes_leaves_its_own_and_
             "load the settings of postgresql",
         ],
     ), come.output
-    store = json.loads((inventory / ".secrets" / f"{variables['inventory_hostname']}.json").read_text())
-    password = store["wiki_postgresql_password"]
+    password = json.loads(store.read_text())["wiki_postgresql_password"]
     rows(connect("wiki", password), "CREATE TABLE pages (id INT)")
 
     go = play("playbooks/site.yml", "--tags", "postgresql", "-v")
@@ -473,8 +470,100 @@ def test_an_app_that_comes_gets_a_database_and_one_that_goes_leaves_its_own_and_
     with pytest.raises(psycopg.OperationalError, match=NO_RULE):
         connect("wiki", password)
     assert running(container("postgresql")) == before
-    superuser("DROP DATABASE wiki WITH (FORCE)")
-    superuser("DROP ROLE wiki")
+
+    asked = json.dumps({"postgresql_absent_databases": ["wiki"]})
+    dropped = play("playbooks/site.yml", "--tags", "postgresql", "-v", "-e", asked)
+    assert dropped.exit_code == 0, dropped.output
+    assert (
+        superuser(
+            "SELECT 1 FROM pg_database WHERE datname = 'wiki' UNION SELECT 1 FROM pg_roles WHERE rolname = 'wiki'"
+        )
+        == []
+    )
+    assert play("playbooks/site.yml", "--tags", "postgresql").exit_code == 0
+
+
+def test_a_database_that_is_declared_beside_those_of_the_apps_has_a_user_of_its_own(
+    play: Callable[..., Any],
+    connect: Callable[..., psycopg.Connection],
+    superuser: Callable[..., list[str]],
+    store: Path,
+) -> None:
+    declared = json.dumps({"postgresql_databases": [{"name": "reports", "user": "analyst"}]})
+    assert play("playbooks/site.yml", "--tags", "postgresql", "-e", declared).exit_code == 0
+    password = json.loads(store.read_text())["reports_postgresql_password"]
+    analyst = connect("analyst", password, "reports")
+    rows(analyst, "CREATE TABLE sums (id INT)")
+    with pytest.raises(psycopg.OperationalError, match=NO_RULE):
+        connect("analyst", password, "shop")
+    assert play("playbooks/site.yml", "--tags", "postgresql").exit_code == 0
+    superuser("DROP DATABASE reports WITH (FORCE)")
+    superuser("DROP ROLE analyst")
+
+
+def test_an_app_taken_out_of_the_inventory_is_removed_when_that_is_allowed_and_its_database_stays(
+    site: Callable[..., Any],
+    connect: Callable[..., psycopg.Connection],
+    superuser: Callable[..., list[str]],
+    engine: docker.DockerClient,
+    snapshot: Callable[[], str],
+    host: Host,
+) -> None:
+    rows(connect("news_letter"), "CREATE TABLE letters (id INT)")
+    apps = host.ansible.get_variables()["onebox_apps"]
+    fewer = json.dumps({"onebox_apps": {name: app for name, app in apps.items() if name != "news-letter"}})
+    before = snapshot()
+    refused = site("-e", fewer)
+    assert "the host runs what the inventory no longer has: news-letter." in refused.output
+    assert "-e onebox_remove=news-letter" in refused.output
+    assert snapshot() == before
+
+    gone = site("-e", fewer, "-e", "onebox_remove=news-letter")
+    assert gone.exit_code == 0, gone.output
+    assert "onebox-news-letter-worker-1" not in {one.name for one in engine.containers.list(all=True)}
+    assert not host.file("/opt/onebox/services/news-letter").exists
+    assert not host.file("/opt/onebox/secrets/news-letter").exists
+    assert superuser("SELECT tablename FROM pg_tables WHERE schemaname = 'public'", "news_letter") == ["letters"]
+    assert site("-e", fewer).changed == []
+
+    back = site()
+    assert back.exit_code == 0, back.output
+    assert rows(connect("news_letter"), "SELECT tablename FROM pg_tables WHERE schemaname = 'public'") == [("letters",)]
+    rows(connect("news_letter"), "DROP TABLE letters")
+
+
+def test_a_password_whose_change_was_cut_off_between_the_database_and_the_app_is_changed_by_the_next_run(
+    play: Callable[..., Any],
+    site: Callable[..., Any],
+    connect: Callable[..., psycopg.Connection],
+    container: Callable[..., Container],
+    secrets: dict[str, str],
+    store: Path,
+) -> None:
+    name = "shop_postgresql_password"
+    began = play("playbooks/site.yml", "--tags", "postgresql", "-e", f"onebox_rotate_secrets={name}")
+    assert began.exit_code == 0, began.output
+    new = json.loads(store.read_text())[name]
+    assert new != secrets[name]
+    assert rows(connect("shop", new), "SELECT 1") == [(1,)]
+    ask = (
+        'PGPASSWORD="$(cat "$DB_PASSWORD_FILE")" psql --host="$DB_HOST" --username="$DB_USERNAME" "$DB_DATABASE" -c ""'
+    )
+    assert container("shop-worker").exec_run(["sh", "-c", ask]).exit_code != 0
+
+    # Another operator, with nothing but what the host tells, or with what was in force before.
+    store.write_text(json.dumps({other: value for other, value in secrets.items() if other != name}))
+    assert site("--check").exit_code == 0
+    assert json.loads(store.read_text())[name] == new
+    store.write_text(json.dumps(secrets))
+    refused = site()
+    assert f"{name}: the value given differs from the one in force on this host" in refused.output
+    assert rows(connect("shop", new), "SELECT 1") == [(1,)]
+
+    store.write_text(json.dumps({**secrets, name: new}))
+    done = site()
+    assert (done.exit_code, done.changed) == (0, ["onebox.stack.app : Run shop"]), done.output
+    assert container("shop-worker").exec_run(["sh", "-c", ask]).exit_code == 0
 
 
 def test_who_is_let_in_by_hand_is_let_out_again_by_the_next_run_and_the_server_runs_on(
@@ -499,7 +588,7 @@ def test_who_is_let_in_by_hand_is_let_out_again_by_the_next_run_and_the_server_r
     assert running(container("postgresql")) == before
 
 
-def test_drift_is_named_by_check_mode_and_exactly_that_is_repaired(
+def test_a_server_whose_data_is_gone_is_not_started_without_it_until_the_data_is_given_up(
     site: Callable[..., Any],
     connect: Callable[..., psycopg.Connection],
     container: Callable[..., Container],
@@ -507,9 +596,43 @@ def test_drift_is_named_by_check_mode_and_exactly_that_is_repaired(
     snapshot: Callable[[], str],
 ) -> None:
     container("shop-worker").stop(timeout=0)
-    # With its data: the server that comes in its place must be told of the databases again.
+    (volume,) = (mount["Name"] for mount in container("postgresql").attrs["Mounts"] if mount["Type"] == "volume")
     container("postgresql").remove(force=True)
-    engine.volumes.get("onebox_postgresql-data").remove()
+    engine.volumes.get(volume).remove()
+    lost = snapshot()
+    refused = site()
+    assert refused.exit_code != 0
+    assert f"postgresql: the host has a record of data in the volume {volume}, which is empty or gone" in refused.output
+    assert snapshot() == lost
+    assert volume not in {one.name for one in engine.volumes.list()}
+
+    # The server that comes in its place must be told of the databases again.
+    given_up = ("-e", "onebox_accept_data_loss=postgresql")
+    drift = [
+        "start postgresql (0 of 1 containers there)",
+        "load the settings of postgresql",
+        "start shop-worker (exited)",
+    ]
+    check = site("--check", "--diff", *given_up)
+    assert (check.exit_code, check.actions) == (0, drift), check.output
+    assert snapshot() == lost
+
+    anew = site(*given_up)
+    assert (anew.exit_code, anew.actions) == (0, drift), anew.output
+    assert rows(connect("shop"), "SELECT tablename FROM pg_tables WHERE schemaname = 'public'") == []
+    again = site("--check")
+    assert (again.exit_code, again.changed) == (0, []), again.output
+
+
+def test_drift_is_named_by_check_mode_and_exactly_that_is_repaired(
+    site: Callable[..., Any],
+    connect: Callable[..., psycopg.Connection],
+    container: Callable[..., Container],
+    snapshot: Callable[[], str],
+) -> None:
+    rows(connect("shop"), "CREATE TABLE orders (id INT)")
+    container("shop-worker").stop(timeout=0)
+    container("postgresql").remove(force=True)
     drifted = snapshot()
     drift = [
         "start postgresql (0 of 1 containers there)",
@@ -522,6 +645,7 @@ def test_drift_is_named_by_check_mode_and_exactly_that_is_repaired(
 
     repair = site()
     assert (repair.exit_code, repair.actions) == (0, drift), repair.output
-    assert rows(connect("shop"), "SELECT tablename FROM pg_tables WHERE schemaname = 'public'") == []
+    assert rows(connect("shop"), "SELECT tablename FROM pg_tables WHERE schemaname = 'public'") == [("orders",)]
     again = site("--check")
     assert (again.exit_code, again.changed) == (0, []), again.output
+    rows(connect("shop"), "DROP TABLE orders")
