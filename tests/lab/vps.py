@@ -31,6 +31,8 @@ NAME_PATTERN = re.compile(r"[a-z]([a-z0-9-]{0,30}[a-z0-9])?")
 KEY_FILE = STATE_DIRECTORY / "ssh" / "id_ed25519"
 OPTIONS_LABEL = "onebox-lab.options"
 BOOT_TIMEOUT_SECONDS = 90
+# For file systems in files. They are the machine's; mount frees one again when its file system is unmounted.
+LOOP_DEVICES = ["b 7:* rmw", "c 10:237 rmw"]
 
 
 @dataclass(frozen=True)
@@ -148,6 +150,7 @@ class Vps:
             cap_add=["ALL"],
             cap_drop=self._missing_capabilities(),
             security_opt=["seccomp=unconfined", "apparmor=unconfined"],
+            device_cgroup_rules=LOOP_DEVICES,
             tmpfs={"/run": "exec", "/run/lock": "", "/tmp": "exec"},
             mem_limit=options.memory_mib * 2**20,
             memswap_limit=options.memory_mib * 2**20,
