@@ -36,7 +36,7 @@ ruff: venv
 
 mypy: venv
 	mypy --package ansible_collections.onebox.stack.plugins.module_utils \
-	  --package lab --package load --package engines --package bench --module observing
+	  --package lab --package load --package engines --package bench --module observing --module powerloss
 
 yamllint: venv
 	yamllint --strict --config-file .config/yamllint.yml .
