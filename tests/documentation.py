@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The parts of docs/memory.md that are computed: from the code, and from what was measured.
+"""The parts of docs/ that are computed: from the code, and from what was measured.
 
 `make docs` writes them; a test fails when they are not what the code says.
 """
@@ -21,9 +21,10 @@ from ansible.errors import AnsibleError
 from rendering import ROLES, find_collections, load, templar
 
 ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs/memory.md"
+DOCS = ROOT / "docs"
 FOOTPRINTS = ROOT / "docs/footprints.json"
 PEAKS = ROOT / "docs/peaks.json"
+DURABILITY = ROOT / "docs/durability.json"
 SYSTEMS = ROOT / "tests/roles/systems"
 
 # What Linux has of the memory of boxes as they are sold, in MiB.
@@ -48,15 +49,28 @@ ELSEWHERE = {
 }
 
 
-def page() -> str:
-    """Return docs/memory.md as it should be."""
-    parts = {"example": example(), "fits": fits(), "requests": requests(), "footprints": footprints(), "peaks": peaks()}
-    text = PAGE.read_text()
+def pages() -> dict[Path, str]:
+    """Return the pages as they should be."""
+    parts = {
+        DOCS / "memory.md": {
+            "example": example(),
+            "fits": fits(),
+            "requests": requests(),
+            "footprints": footprints(),
+            "peaks": peaks(),
+        },
+        DOCS / "durability.md": {"durability": durability()},
+    }
+    return {page: _filled_in(page, texts) for page, texts in parts.items()}
+
+
+def _filled_in(page: Path, parts: Mapping[str, str]) -> str:
+    text = page.read_text()
     for name, part in parts.items():
         block = re.compile(rf"(<!-- generated: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
         text, count = block.subn(lambda found, part=part: f"{found[1]}\n{part}\n\n{found[2]}", text)
         if count != 1:
-            raise ValueError(f"{PAGE.name}: one part named {name} is needed, there are {count}")
+            raise ValueError(f"{page.name}: one part named {name} is needed, there are {count}")
     return text
 
 
@@ -146,6 +160,25 @@ def peaks() -> str:
     return f"{_table(header, rows)}\n\n{available}"
 
 
+def durability() -> str:
+    """Return what was lost of what servers had acknowledged, and how long they took to come back."""
+    rows = []
+    for image, found in json.loads(DURABILITY.read_text()).items():
+        killed = found["killed"]
+        seconds = f"{killed['median_seconds_to_healthy']} s, {killed['worst_seconds_to_healthy']} s at worst"
+        back = f"healthy after {seconds}; {found['idle_mib']} MiB when idle"
+        rows.append((image, "killed", *_losses(killed, killed["kills"]), back))
+        for key in ("power_cut", "power_cut_with_weaker_settings"):
+            cut = found[key]
+            settings = ", ".join(f"`{name}: {value}`" for name, value in cut["settings"].items())
+            rows.append((image, "power cut", *_losses(cut, cut["cuts"]), settings))
+    return _table(("Server", "", "times", "acknowledged", "of these lost", ""), rows)
+
+
+def _losses(found: Mapping[str, int], times: int) -> tuple[str, ...]:
+    return str(times), str(found["acknowledged"]), str(found["lost"])
+
+
 def _block(text: str) -> str:
     return "\n".join(f"    {line}".rstrip() for line in text.splitlines())
 
@@ -168,4 +201,5 @@ def _every_runtime() -> Mapping[str, Any]:
 
 if __name__ == "__main__":
     find_collections()
-    PAGE.write_text(page())
+    for page, text in pages().items():
+        page.write_text(text)
