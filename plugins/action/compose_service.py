@@ -87,7 +87,8 @@ class ActionModule(ActionBase):
             data=args["data"]["volume"] if args["data"] else "",
         )
         reload = self._reload(args["reload"], [*files, *secrets])
-        settled = [path for path in files if not reload or path not in reload["files"]]
+        loaded = set(reload["files"]) if reload else set()
+        settled = [path for path in files if path not in loaded]
         groups: dict[str, int] = {}
         containers = {}
         for key, service in model["services"].items():
@@ -99,7 +100,7 @@ class ActionModule(ActionBase):
                     "replicas": service["deploy"].get("replicas", 1),
                     "limit_mib": limit_of(service),
                     "files": inputs(service, settled),
-                    "secrets": mounted,
+                    "secrets": [secret for secret in mounted if secret not in loaded],
                 }
             for secret in mounted:
                 if groups.setdefault(secret, group_of(service)) != group_of(service):

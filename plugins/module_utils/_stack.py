@@ -75,7 +75,10 @@ class Secret:
 
 @dataclasses.dataclass(frozen=True)
 class Container:
-    """What one key of the Compose file must look like when it runs; files and secrets are those it mounts."""
+    """What one key of the Compose file must look like when it runs.
+
+    Files and secrets are those for which it is recreated: all that it mounts, less what a reload takes up.
+    """
 
     image: str
     replicas: int
