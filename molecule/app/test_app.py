@@ -73,7 +73,8 @@ def shop(web: requests.Session) -> Shop:
 
 @pytest.fixture
 def queue(reach: Callable[..., str], secrets: dict[str, str]) -> redis.Redis:
-    return redis.Redis(unix_socket_path=reach("redis", 6379), password=secrets["redis_password"], decode_responses=True)
+    login = {"username": "shop", "password": secrets["shop_redis_password"]}
+    return redis.Redis(unix_socket_path=reach("redis", 6379), **login, decode_responses=True)
 
 
 @pytest.fixture(scope="module")
@@ -172,7 +173,7 @@ def test_the_scheduler_ticks(shop: Shop) -> None:
 
 def test_the_release_steps_ran_once(queue: redis.Redis) -> None:
     # By now there were a check, a first run, a second one, and a check again.
-    assert queue.get("test:releases") == "1"
+    assert queue.get("shop:test:releases") == "1"
 
 
 @pytest.mark.parametrize("process", PROCESSES)
@@ -190,14 +191,14 @@ def test_every_value_of_the_environment_arrives_as_it_is(
 def test_a_process_reads_its_secrets_as_files_and_its_environment_has_paths_only(
     process: str, app: dict[str, Any], secrets: dict[str, str], container: Callable[..., Container]
 ) -> None:
-    expected = {name: secrets[name] for name in ("shop_mysql_password", "redis_password")} | app["secrets"]
+    expected = {name: secrets[name] for name in ("shop_mysql_password", "shop_redis_password")} | app["secrets"]
     script = "foreach (glob('/run/secrets/*') as $path) { $all[basename($path)] = file_get_contents($path); }"
     read = container(process).exec_run(["php", "-r", f"{script} echo json_encode($all);"]).output
     assert json.loads(read) == expected
     environment = container(process).attrs["Config"]["Env"]
     assert [name for name, value in expected.items() if value in "\n".join(environment)] == []
     assert "DB_PASSWORD_FILE=/run/secrets/shop_mysql_password" in environment
-    assert "REDIS_PASSWORD_FILE=/run/secrets/redis_password" in environment
+    assert "REDIS_PASSWORD_FILE=/run/secrets/shop_redis_password" in environment
 
 
 def test_each_consumer_has_a_copy_of_a_secret_that_only_its_group_may_read(host: Host) -> None:
@@ -206,7 +207,7 @@ def test_each_consumer_has_a_copy_of_a_secret_that_only_its_group_may_read(host:
         ".": "0:0 700",
         "shop": "0:0 700",
         "shop/APP_KEY": "0:33 440",
-        "shop/redis_password": "0:33 440",
+        "shop/shop_redis_password": "0:33 440",
         "shop/shop_mysql_password": "0:33 440",
         "redis/redis_password": "0:1000 440",
     }
@@ -249,7 +250,7 @@ def test_a_second_release_is_deployed_and_files_of_the_first_are_still_served(
     process_lists: Callable[[], str],
 ) -> None:
     build("2.0.0")
-    before = int(str(queue.get("test:releases")))
+    before = int(str(queue.get("shop:test:releases")))
     assert shop.get("/only-2.0.0.txt").status_code == 404
     run = site(tag="2.0.0")
     assert run.exit_code == 0, run.output
@@ -257,7 +258,7 @@ def test_a_second_release_is_deployed_and_files_of_the_first_are_still_served(
     assert shop.serves("2.0.0")
     assert shop.get("/only-2.0.0.txt").text == "2.0.0"
     assert shop.get("/logo.svg").status_code == 200
-    assert int(str(queue.get("test:releases"))) == before + 1
+    assert int(str(queue.get("shop:test:releases"))) == before + 1
     assert shop.is_invoiced(shop.order())
     # What is shown of the secrets was there to be shown.
     assert "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER" in run.output
@@ -419,4 +420,4 @@ def test_drift_is_named_by_check_mode_and_exactly_that_is_repaired(
     )
     assert picture() ^ at_first == set()
     assert shop.is_invoiced(shop.order())
-    queue.set("test:releases", 1)  # as it was
+    queue.set("shop:test:releases", 1)  # as it was

@@ -202,8 +202,8 @@ def stock_stack(host: Host, run_tasks: Callable[..., Any], secrets: dict[str, st
     passwords = {
         "MYSQL_PASSWORD": secrets["shop_mysql_password"],
         "POSTGRESQL_PASSWORD": secrets["books_postgresql_password"],
-        "REDIS_PASSWORD": secrets["redis_password"],
-        "REDIS_CACHE_PASSWORD": secrets["redis_cache_password"],
+        "REDIS_PASSWORD": secrets["shop_redis_password"],
+        "REDIS_CACHE_PASSWORD": secrets["shop_redis_cache_password"],
     }
     environment = "".join(f"{name}={value}\n" for name, value in passwords.items())
     files = {"src": f"{Path(__file__).parent / 'stock'}/", "dest": "/root/stock/", "mode": "0644"}

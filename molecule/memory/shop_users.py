@@ -84,8 +84,12 @@ class Users:
             return connection.execute(sql).fetchone()
 
     def redis(self, instance: str) -> redis.Redis:
-        password = self.secrets[f"{instance}_password"]
-        return redis.Redis(unix_socket_path=self.reach(instance, 6379), password=password, decode_responses=True)
+        return redis.Redis(
+            unix_socket_path=self.reach(instance, 6379), **self.redis_login(instance), decode_responses=True
+        )
+
+    def redis_login(self, instance: str) -> dict[str, str]:
+        return {"username": "shop", "password": self.secrets[f"shop_{instance}_password"]}
 
     def prepare(self, demand: Demand) -> None:
         """Leave what the months before the load would have left: orders, rows to sort, a queue, and a cache in use."""
@@ -149,9 +153,8 @@ class Users:
 
     def writes(self, instance: str, mib: int, seconds: int) -> partial[Report]:
         """Whoever writes to an instance of Redis, and may not ask it to rewrite its file."""
-        password = self.secrets[f"{instance}_password"]
         address = self.reach(instance, 6379)
-        write = partial(redis_load.fill_and_rewrite, address, password=password, rewrites=False)
+        write = partial(redis_load.fill_and_rewrite, address, **self.redis_login(instance), rewrites=False)
         return partial(write, connections=1, seconds=seconds, mib=mib)
 
 

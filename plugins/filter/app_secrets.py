@@ -33,7 +33,7 @@ RETURN = r"""
 _value:
   description: Names of secrets.
   elements: str
-  sample: [shop_mysql_password, redis_password]
+  sample: [shop_mysql_password, shop_redis_password]
   type: list
 """
 

@@ -22,6 +22,8 @@ PRESETS = ("none",)
 KINDS = ("fastcgi", "http")
 # SQL servers: what frameworks call them in DB_CONNECTION, and their ports.
 DATABASES = {"mysql": ("mysql", "3306"), "postgresql": ("pgsql", "5432")}
+# Instances of Redis: what the names of an app's variables for them begin with.
+INSTANCES = {"redis": "REDIS", "redis_cache": "REDIS_CACHE"}
 # The service that apps do not use, but are served by.
 EDGE = "nginx"
 LARGEST_PORT = 65535
@@ -32,6 +34,8 @@ _DATABASE = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Roles and databases that PostgreSQL has, or keeps for itself, and the role for backups.
 _TAKEN_IN_POSTGRESQL = re.compile(r"postgres|template[01]|public|none|pg_.*|onebox_backup")
+# The user whom every client of Redis is at first, and the role's own.
+_TAKEN_IN_REDIS = ("default", "onebox")
 
 _APP_KEYS: dict[str, type] = {
     "image": str,
@@ -126,8 +130,8 @@ def _body_mib(app: App) -> int:
 
 
 def secret_name(app: str, engine: str) -> str:
-    """Return the name of the secret with which the app reaches the engine; a Redis has one for all its clients."""
-    return f"{app.replace('-', '_')}_{engine}_password" if engine in DATABASES else f"{engine}_password"
+    """Return the name of the secret with which the app reaches the engine."""
+    return f"{app.replace('-', '_')}_{engine}_password"
 
 
 def environment(app: App, name: str, project: str) -> dict[str, str]:
@@ -145,11 +149,14 @@ def environment(app: App, name: str, project: str) -> dict[str, str]:
                 DB_USERNAME=database,
                 DB_PASSWORD_FILE=f"/run/secrets/{secret_name(name, engine)}",
             )
-    for engine, prefix in (("redis", "REDIS"), ("redis_cache", "REDIS_CACHE")):
+    for engine, prefix in INSTANCES.items():
         if engine in uses:
             variables[f"{prefix}_HOST"] = f"{project}-{engine.replace('_', '-')}"
             variables[f"{prefix}_PORT"] = "6379"
+            variables[f"{prefix}_USERNAME"] = name
             variables[f"{prefix}_PASSWORD_FILE"] = f"/run/secrets/{secret_name(name, engine)}"
+            # Of all keys, on both instances: apps share one space of keys.
+            variables["REDIS_PREFIX"] = f"{name}:"
     return {**variables, **{key: _text(value) for key, value in app.get("env", {}).items()}}
 
 
@@ -204,6 +211,15 @@ def absent_problems(databases: Iterable[Mapping[str, str]], engine: str, absent:
         else f"{at}: '{name}' cannot be the name of a database made here"
         for name in absent
         if name in wanted or not _DATABASE.fullmatch(name)
+    ]
+
+
+def redis_users(apps: Apps, engine: str) -> list[dict[str, str]]:
+    """Return the users that the apps need on an instance of Redis: ``{name, secret}``, the last a secret's name."""
+    return [
+        {"name": name, "secret": secret_name(name, engine)}
+        for name, app in apps.items()
+        if engine in app.get("uses", [])
     ]
 
 
@@ -287,6 +303,8 @@ def _app_problems(name: str, app: App, services: list[str], engines: list[str], 
         found.append(f"{at}.uses: {' and '.join(DATABASES)} would both be the app's DB_HOST; take one of them out")
     if "postgresql" in app.get("uses", []) and _TAKEN_IN_POSTGRESQL.fullmatch(name.replace("-", "_")):
         found.append(f"{at}: PostgreSQL has '{name.replace('-', '_')}' for itself; give the app another name")
+    if name in _TAKEN_IN_REDIS and any(instance in app.get("uses", []) for instance in INSTANCES):
+        found.append(f"{at}: Redis has the user '{name}' for itself; give the app another name")
     for domain in app.get("domains", []):
         if not _DOMAIN.fullmatch(str(domain)):
             found.append(f"{at}.domains: '{domain}' is not a domain name in small letters, such as shop.example.com")

@@ -27,6 +27,7 @@ def fill_and_rewrite(
     *,
     connections: int,
     seconds: float,
+    username: str | None = None,
     password: str | None = None,
     rewrites: bool = True,
     mib: int | None = None,
@@ -42,8 +43,8 @@ def fill_and_rewrite(
 
     def open_client() -> redis.Redis:
         # It tries again by itself unless it is told not to.
-        options: dict[str, Any] = {"password": password, "socket_timeout": TIMEOUT_SECONDS}
-        options |= {"socket_connect_timeout": CONNECT_TIMEOUT_SECONDS, "retry": Retry(NoBackoff(), 0)}
+        options: dict[str, Any] = {"username": username, "password": password, "retry": Retry(NoBackoff(), 0)}
+        options |= {"socket_timeout": TIMEOUT_SECONDS, "socket_connect_timeout": CONNECT_TIMEOUT_SECONDS}
         return redis.Redis(host, port, **options) if where else redis.Redis(unix_socket_path=address, **options)
 
     with open_client() as client:

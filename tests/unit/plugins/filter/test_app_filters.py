@@ -14,7 +14,7 @@ from ansible.template import Templar
 
 APPS = {
     "my-shop": {
-        "uses": ["mysql"],
+        "uses": ["mysql", "redis"],
         "domains": ["shop.example.com"],
         "processes": {"web": {"kind": "http", "port": 3000, "runtime": "node", "health": ["x"]}},
     }
@@ -29,9 +29,14 @@ APPS = {
             [{"name": "my_shop", "user": "my_shop", "secret": "my_shop_mysql_password"}],
         ),
         ("apps | onebox.stack.app_databases(engine='postgresql')", []),
+        (
+            "apps | onebox.stack.app_redis_users('redis')",
+            [{"name": "my-shop", "secret": "my_shop_redis_password"}],
+        ),
+        ("apps | onebox.stack.app_redis_users(engine='redis_cache')", []),
         ("(apps['my-shop'] | onebox.stack.app_environment('my-shop', project='demo')).DB_HOST", "demo-mysql"),
         ("(apps['my-shop'] | onebox.stack.app_model(name='my-shop')).front", "my-shop-web"),
-        ("apps['my-shop'] | onebox.stack.app_secrets('my-shop')", ["my_shop_mysql_password"]),
+        ("apps['my-shop'] | onebox.stack.app_secrets('my-shop')", ["my_shop_mysql_password", "my_shop_redis_password"]),
         ("apps | onebox.stack.app_connections", {"mysql": 30, "postgresql": 20}),
         (
             "apps | onebox.stack.app_connections({'my-shop-web': {'weight': 2}}, cpus=4)",

@@ -110,10 +110,13 @@ def test_the_environment_names_what_the_app_uses_and_only_the_files_of_passwords
         "DB_PASSWORD_FILE": "/run/secrets/my_shop_mysql_password",
         "REDIS_HOST": "demo-redis",
         "REDIS_PORT": "6379",
-        "REDIS_PASSWORD_FILE": "/run/secrets/redis_password",
+        "REDIS_USERNAME": "my-shop",
+        "REDIS_PASSWORD_FILE": "/run/secrets/my_shop_redis_password",
+        "REDIS_PREFIX": "my-shop:",
         "REDIS_CACHE_HOST": "demo-redis-cache",
         "REDIS_CACHE_PORT": "6379",
-        "REDIS_CACHE_PASSWORD_FILE": "/run/secrets/redis_cache_password",
+        "REDIS_CACHE_USERNAME": "my-shop",
+        "REDIS_CACHE_PASSWORD_FILE": "/run/secrets/my_shop_redis_cache_password",
     }
 
 
@@ -146,6 +149,34 @@ def test_the_database_in_an_app_s_environment_is_the_one_that_is_made_for_it() -
     environment = _apps.environment(shop(), "my-shop", "demo")
     assert (environment["DB_DATABASE"], environment["DB_USERNAME"]) == (database["name"], database["user"])
     assert environment["DB_PASSWORD_FILE"].endswith(f"/{database['secret']}")
+
+
+def test_each_app_that_uses_an_instance_of_redis_is_a_user_there_with_a_secret_of_its_own() -> None:
+    apps = {"my-shop": shop(uses=["redis", "redis_cache"]), "blog": shop(uses=["redis"]), "jobs": shop(uses=None)}
+    assert _apps.redis_users(apps, "redis") == [
+        {"name": "my-shop", "secret": "my_shop_redis_password"},
+        {"name": "blog", "secret": "blog_redis_password"},
+    ]
+    assert _apps.redis_users(apps, "redis_cache") == [{"name": "my-shop", "secret": "my_shop_redis_cache_password"}]
+
+
+@pytest.mark.parametrize(("instance", "prefix"), [("redis", "REDIS"), ("redis_cache", "REDIS_CACHE")])
+def test_the_user_of_redis_in_an_app_s_environment_is_the_one_that_is_made_for_it(instance: str, prefix: str) -> None:
+    app = shop(uses=[instance])
+    (user,) = _apps.redis_users({"my-shop": app}, instance)
+    environment = _apps.environment(app, "my-shop", "demo")
+    assert environment[f"{prefix}_USERNAME"] == user["name"]
+    assert environment[f"{prefix}_PASSWORD_FILE"] == f"/run/secrets/{user['secret']}"
+    assert environment["REDIS_PREFIX"] == "my-shop:"
+
+
+def test_an_app_is_not_named_as_a_user_that_redis_has_already() -> None:
+    for name in ("default", "onebox"):
+        for instance in ("redis", "redis_cache"):
+            assert _apps.problems({name: shop(uses=[instance])}, [instance], ["nginx", instance]) == [
+                f"onebox_apps.{name}: Redis has the user '{name}' for itself; give the app another name"
+            ]
+        assert _apps.problems({name: shop(uses=None)}, [], ["nginx"]) == []
 
 
 def test_each_app_that_serves_requests_is_a_virtual_host() -> None:

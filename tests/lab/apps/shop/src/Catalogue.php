@@ -12,7 +12,7 @@ use RedisException;
 /** The products, from the cache when there is one. Without it, or when it fails, the shop is only slower. */
 final class Catalogue
 {
-    private const KEY = 'shop:products';
+    private const KEY = 'products';
     private const KEEP_SECONDS = 60;
 
     private ?\Redis $cache = null;

@@ -11,7 +11,7 @@ namespace Shop;
 final class FormToken
 {
     private const COOKIE = 'shop_visitor';
-    private const KEY = 'shop:key';
+    private const KEY = 'key';
 
     public function __construct(private readonly Services $services)
     {

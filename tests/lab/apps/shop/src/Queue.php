@@ -19,11 +19,11 @@ final class Queue
 {
     public const WAIT_SECONDS = 2;
 
-    private const WAITING = 'shop:queue';
-    private const REPORTS = 'shop:reports';
-    private const TAKEN = 'shop:queue:taken:';
+    private const WAITING = 'queue';
+    private const REPORTS = 'reports';
+    private const TAKEN = 'queue:taken:';
     private const TAKEN_KEPT_SECONDS = 3600;
-    private const WORKER_SEEN = 'shop:worker:seen';
+    private const WORKER_SEEN = 'worker:seen';
 
     public function __construct(private readonly Redis $redis)
     {

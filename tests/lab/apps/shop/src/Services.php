@@ -64,9 +64,10 @@ final class Services
         $redis = new Redis();
         $redis->connect(Config::get("{$prefix}_HOST"), (int) Config::get("{$prefix}_PORT", '6379'), self::CONNECT_SECONDS);
         $redis->setOption(Redis::OPT_READ_TIMEOUT, Queue::WAIT_SECONDS + 3);
+        $redis->setOption(Redis::OPT_PREFIX, Config::get('REDIS_PREFIX', ''));
         $password = Config::secret("{$prefix}_PASSWORD");
         if ($password !== null) {
-            $redis->auth($password);
+            $redis->auth([Config::get("{$prefix}_USERNAME", 'default'), $password]);
         }
         return $redis;
     }
