@@ -32,10 +32,16 @@ _NAME = re.compile(r"[a-z][a-z0-9-]*")
 _DOMAIN = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])")
 _DATABASE = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-# Roles and databases that PostgreSQL has, or keeps for itself, and the role for backups.
-_TAKEN_IN_POSTGRESQL = re.compile(r"postgres|template[01]|public|none|pg_.*|onebox_backup")
 # The user whom every client of Redis is at first, and the role's own.
 _TAKEN_IN_REDIS = ("default", "onebox")
+# What each SQL server is called, and the users and databases that it has, or keeps for itself.
+_TAKEN = {
+    "mysql": (
+        "MySQL",
+        re.compile(r"root|mysql|sys|information_schema|performance_schema|healthcheck|onebox_backup"),
+    ),
+    "postgresql": ("PostgreSQL", re.compile(r"postgres|template[01]|public|none|pg_.*|onebox_backup")),
+}
 
 _APP_KEYS: dict[str, type] = {
     "image": str,
@@ -301,10 +307,11 @@ def _app_problems(name: str, app: App, services: list[str], engines: list[str], 
             found.append(f"{at}.uses: '{engine}' is not among the services of this host; add it to onebox_services")
     if all(engine in app.get("uses", []) for engine in DATABASES):
         found.append(f"{at}.uses: {' and '.join(DATABASES)} would both be the app's DB_HOST; take one of them out")
-    if "postgresql" in app.get("uses", []) and _TAKEN_IN_POSTGRESQL.fullmatch(name.replace("-", "_")):
-        found.append(f"{at}: PostgreSQL has '{name.replace('-', '_')}' for itself; give the app another name")
     if name in _TAKEN_IN_REDIS and any(instance in app.get("uses", []) for instance in INSTANCES):
         found.append(f"{at}: Redis has the user '{name}' for itself; give the app another name")
+    for engine, (server, taken) in _TAKEN.items():
+        if engine in app.get("uses", []) and taken.fullmatch(name.replace("-", "_")):
+            found.append(f"{at}: {server} has '{name.replace('-', '_')}' for itself; give the app another name")
     for domain in app.get("domains", []):
         if not _DOMAIN.fullmatch(str(domain)):
             found.append(f"{at}.domains: '{domain}' is not a domain name in small letters, such as shop.example.com")

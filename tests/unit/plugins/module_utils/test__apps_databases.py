@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What follows for an app from its use of PostgreSQL."""
+"""What follows for an app from its use of a SQL server."""
 
 from __future__ import annotations
 
@@ -40,17 +40,48 @@ def test_the_environment_says_where_the_database_is_and_where_its_password() -> 
     }
 
 
-@pytest.mark.parametrize("name", ["shop", "postgres2", "my-postgres", "pgadmin", "backup"])
-def test_a_name_that_is_nobody_s_in_the_server_is_fine(name: str) -> None:
-    assert problems(name, "postgresql") == []
+@pytest.mark.parametrize(
+    ("engine", "names"),
+    [
+        ("mysql", ["shop", "postgres", "public", "mysql-shop", "my-root", "system", "backup", "test"]),
+        ("postgresql", ["shop", "postgres2", "my-postgres", "pgadmin", "root", "sys", "backup"]),
+    ],
+)
+def test_a_name_that_is_nobody_s_in_the_server_is_fine(engine: str, names: list[str]) -> None:
+    assert {name: problems(name, engine) for name in names} == {name: [] for name in names}
 
 
-@pytest.mark.parametrize("name", ["postgres", "template1", "public", "none", "pg-admin", "onebox-backup"])
-def test_a_name_that_the_server_has_for_itself_is_refused_where_the_app_uses_it(name: str) -> None:
+@pytest.mark.parametrize(
+    ("engine", "server", "name"),
+    [
+        ("mysql", "MySQL", "root"),
+        ("mysql", "MySQL", "sys"),
+        ("mysql", "MySQL", "information-schema"),
+        ("mysql", "MySQL", "performance-schema"),
+        ("mysql", "MySQL", "healthcheck"),
+        ("mysql", "MySQL", "onebox-backup"),
+        ("postgresql", "PostgreSQL", "postgres"),
+        ("postgresql", "PostgreSQL", "template1"),
+        ("postgresql", "PostgreSQL", "public"),
+        ("postgresql", "PostgreSQL", "none"),
+        ("postgresql", "PostgreSQL", "pg-admin"),
+        ("postgresql", "PostgreSQL", "onebox-backup"),
+    ],
+)
+def test_a_name_that_the_server_has_for_itself_is_refused_where_the_app_uses_it(
+    engine: str, server: str, name: str
+) -> None:
     database = name.replace("-", "_")
-    error = f"onebox_apps.{name}: PostgreSQL has '{database}' for itself; give the app another name"
-    assert problems(name, "postgresql") == [error]
-    assert problems(name, "mysql") == []
+    error = f"onebox_apps.{name}: {server} has '{database}' for itself; give the app another name"
+    assert problems(name, engine) == [error]
+    assert problems(name) == []
+
+
+def test_an_app_called_mysql_is_refused_both_as_a_service_and_as_a_database() -> None:
+    assert problems("mysql", "mysql") == [
+        "onebox_apps.mysql: this is the name of a service; give the app another",
+        "onebox_apps.mysql: MySQL has 'mysql' for itself; give the app another name",
+    ]
 
 
 def test_two_databases_of_one_app_are_refused() -> None:
