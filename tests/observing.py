@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from docker.models.containers import Container
+from testinfra.host import Host
 
 
 def wait_until(reached: Callable[[], object], seconds: float = 60) -> bool:
@@ -27,6 +28,12 @@ def wait_until(reached: Callable[[], object], seconds: float = 60) -> bool:
 def running(container: Container) -> tuple[str, str]:
     """Return what changes when a container is recreated or restarted."""
     return container.id, container.attrs["State"]["StartedAt"]
+
+
+def health(host: Host) -> list[str]:
+    """Return each container of the stack with its health, such as `redis healthy`; none while Docker is not there."""
+    command = "docker compose --project-directory /opt/onebox ps --all --format '{{.Service}} {{.Health}}'"
+    return sorted(str(host.run(command).stdout).splitlines())
 
 
 def remote_executions(output: str) -> Counter[str]:

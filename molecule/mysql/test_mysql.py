@@ -2,15 +2,17 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The database server as the apps and their operator meet it."""
+"""The database server, of either flavour, as the apps, the backups and their operator meet it."""
 
 from __future__ import annotations
 
 import itertools
 import json
 import re
+import ssl
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +26,62 @@ from testinfra.host import Host
 from observing import running, wait_until
 
 ROLE = {"ansible.builtin.include_role": {"name": "onebox.stack.mysql"}}
-ACCESS_DENIED, NO_RIGHT_ON_DATABASE, NO_RIGHT_ON_TABLE, NO_RIGHT, NO_LOCAL_FILES = 1045, 1044, 1142, 1227, 4166
+BACKUP = "onebox_backup"
+NO_RIGHT_ON_DATABASE, NO_RIGHT_ON_TABLE, NO_RIGHT_ON_ROUTINE, NO_RIGHT_TO_GRANT, NO_RIGHT = 1044, 1142, 1370, 1045, 1227
+
+
+@dataclass(frozen=True)
+class Flavor:
+    """How the servers differ for who uses them: programs and their options, words, and the numbers of errors."""
+
+    server: str
+    client: str
+    dump: str
+    read_passwords: str
+    own_databases: frozenset[str]
+    no_files: int
+    no_local_files: int
+
+
+FLAVORS = {
+    "mariadb": Flavor(
+        server="mariadbd",
+        client="mariadb --skip-ssl-verify-server-cert",
+        dump="mariadb-dump --skip-ssl-verify-server-cert",
+        read_passwords="SELECT * FROM mysql.global_priv",
+        own_databases=frozenset({"information_schema"}),
+        no_files=1045,
+        no_local_files=4166,
+    ),
+    "mysql": Flavor(
+        server="mysqld",
+        client="mysql --ssl-mode=REQUIRED",
+        dump="mysqldump --ssl-mode=REQUIRED --no-tablespaces --set-gtid-purged=OFF",
+        read_passwords="SELECT * FROM mysql.user",
+        own_databases=frozenset({"information_schema", "performance_schema"}),
+        no_files=1227,
+        no_local_files=3948,
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def flavor_name(host: Host) -> str:
+    return str(host.ansible.get_variables().get("mysql_flavor", "mariadb"))
+
+
+@pytest.fixture(scope="module")
+def flavor(flavor_name: str) -> Flavor:
+    return FLAVORS[flavor_name]
 
 
 @pytest.fixture
 def connect(reach: Callable[..., str], secrets: dict[str, str]) -> Iterator[Callable[..., pymysql.Connection]]:
     """Connect over the network as the user of an app: `connect("shop")`; others give their password."""
     connections = []
+    # MySQL asks for a password on a line that is encrypted only; its certificate is one that it made itself.
+    encrypted = ssl.create_default_context()
+    encrypted.check_hostname, encrypted.verify_mode = False, ssl.CERT_NONE
 
     def connect(user: str, password: str | None = None, database: str | None = None) -> pymysql.Connection:
         connections.append(
@@ -41,6 +92,7 @@ def connect(reach: Callable[..., str], secrets: dict[str, str]) -> Iterator[Call
                 database=database,
                 autocommit=True,
                 local_infile=True,
+                ssl=encrypted,
                 connect_timeout=10,
                 read_timeout=20,
             )
@@ -54,9 +106,10 @@ def connect(reach: Callable[..., str], secrets: dict[str, str]) -> Iterator[Call
 
 
 @pytest.fixture
-def root(container: Callable[..., Container]) -> Callable[[str], list[list[str]]]:
+def root(container: Callable[..., Container], flavor: Flavor) -> Callable[[str], list[list[str]]]:
     """Run SQL as root inside the container, where alone root is let in; returns the rows."""
-    client = 'MYSQL_PWD="$(cat /run/secrets/mysql_root_password)" exec mariadb --user=root --batch --skip-column-names'
+    password = 'MYSQL_PWD="$(cat /run/secrets/mysql_root_password)"'
+    client = f"{password} exec {flavor.client} --user=root --batch --skip-column-names"
 
     def root(sql: str) -> list[list[str]]:
         code, output = container("mysql").exec_run(["sh", "-c", f'{client} --execute="$0"', sql])
@@ -64,6 +117,29 @@ def root(container: Callable[..., Container]) -> Callable[[str], list[list[str]]
         return [line.split("\t") for line in output.decode().splitlines()]
 
     return root
+
+
+@pytest.fixture
+def job(
+    engine: docker.DockerClient, container: Callable[..., Container], secrets: dict[str, str]
+) -> Callable[[str], str]:
+    """Run a shell command in a container of its own, beside the server, with the password of the user for backups."""
+
+    def job(command: str) -> str:
+        server = container("mysql")
+        output = engine.containers.run(
+            server.image,
+            ["sh", "-c", command],
+            user="999:999",
+            environment={"MYSQL_PWD": secrets["mysql_backup_password"]},
+            network=next(iter(server.attrs["NetworkSettings"]["Networks"])),
+            remove=True,
+            # What it writes can be read back from this driver's log alone.
+            log_config=docker.types.LogConfig(type="json-file"),
+        )
+        return str(output.decode())
+
+    return job
 
 
 @pytest.fixture
@@ -85,10 +161,16 @@ def refusal(connection: pymysql.Connection, sql: str) -> int:
     return int(refused.value.args[0])
 
 
+def health_check(server: Container) -> list[str]:
+    """The command with which the engine asks how the container is."""
+    kind, *command = server.attrs["Config"]["Healthcheck"]["Test"]
+    return ["sh", "-c", *command] if kind == "CMD-SHELL" else command
+
+
 def test_an_app_reaches_its_database_by_the_names_and_the_secret_that_it_was_given(
-    container: Callable[..., Container],
+    container: Callable[..., Container], flavor: Flavor
 ) -> None:
-    client = "mariadb --skip-ssl-verify-server-cert --batch --skip-column-names"
+    client = f"{flavor.client} --batch --skip-column-names"
     login = '--host="$DB_HOST" --port="$DB_PORT" --user="$DB_USERNAME" "$DB_DATABASE"'
     ask = f'MYSQL_PWD="$(cat "$DB_PASSWORD_FILE")" {client} {login} --execute="SELECT database(), @@hostname"'
     code, output = container("news-letter-worker").exec_run(["sh", "-c", ask])
@@ -97,7 +179,7 @@ def test_an_app_reaches_its_database_by_the_names_and_the_secret_that_it_was_giv
 
 
 def test_an_app_has_all_rights_on_its_own_database_and_none_elsewhere(
-    connect: Callable[..., pymysql.Connection], root: Callable[[str], list[list[str]]]
+    connect: Callable[..., pymysql.Connection], root: Callable[[str], list[list[str]]], flavor: Flavor
 ) -> None:
     root("CREATE DATABASE newsXletter; CREATE TABLE newsXletter.t (a INT); CREATE TABLE shop.orders (a INT)")
     app = connect("news_letter")
@@ -106,22 +188,22 @@ def test_an_app_has_all_rights_on_its_own_database_and_none_elsewhere(
         "GRANT USAGE ON *.* TO `news_letter`@`%`",
         "GRANT ALL PRIVILEGES ON `news\\_letter`.* TO `news_letter`@`%`",
     ]
-    assert rows(app, "SHOW DATABASES") == [("information_schema",), ("news_letter",)]
+    assert {name for (name,) in rows(app, "SHOW DATABASES")} == {*flavor.own_databases, "news_letter"}
     rows(app, "CREATE TABLE news_letter.t (a INT)")
     rows(app, "DROP TABLE news_letter.t")
     assert refusal(app, "USE shop") == NO_RIGHT_ON_DATABASE
     assert refusal(app, "SELECT * FROM shop.orders") == NO_RIGHT_ON_TABLE
-    assert refusal(app, "SELECT * FROM mysql.global_priv") == NO_RIGHT_ON_TABLE
+    assert refusal(app, flavor.read_passwords) == NO_RIGHT_ON_TABLE
     assert refusal(app, "SELECT * FROM newsXletter.t") == NO_RIGHT_ON_TABLE
     assert refusal(app, "CREATE USER eve IDENTIFIED BY 'eve'") == NO_RIGHT
-    assert refusal(app, "SELECT 1 INTO OUTFILE '/tmp/1'") == ACCESS_DENIED
-    assert refusal(app, "LOAD DATA LOCAL INFILE '/etc/hostname' INTO TABLE news_letter.t") == NO_LOCAL_FILES
+    assert refusal(app, "SELECT 1 INTO OUTFILE '/tmp/1'") == flavor.no_files
+    assert refusal(app, "LOAD DATA LOCAL INFILE '/etc/hostname' INTO TABLE news_letter.t") == flavor.no_local_files
     assert refusal(app, "SET GLOBAL slow_query_log = OFF") == NO_RIGHT
     root("DROP DATABASE newsXletter; DROP TABLE shop.orders")
 
 
 def test_a_client_with_a_wrong_password_or_none_is_refused(connect: Callable[..., pymysql.Connection]) -> None:
-    for user, password in (("shop", "wrong"), ("shop", ""), ("", ""), ("nobody", "")):
+    for user, password in (("shop", "wrong"), ("shop", ""), (BACKUP, "wrong"), (BACKUP, ""), ("", ""), ("nobody", "")):
         with pytest.raises(pymysql.OperationalError, match="Access denied"):
             connect(user, password)
 
@@ -135,21 +217,96 @@ def test_root_is_let_in_inside_the_container_only(
             connect(user, secrets["mysql_root_password"])
 
 
-def test_only_the_apps_have_users_that_may_come_over_the_network(root: Callable[[str], list[list[str]]]) -> None:
+def test_only_the_apps_and_the_backups_have_users_that_may_come_over_the_network(
+    root: Callable[[str], list[list[str]]],
+) -> None:
     users = [tuple(row) for row in root("SELECT user, host FROM mysql.user")]
-    assert {user for user, host in users if host not in ("localhost", "127.0.0.1", "::1")} == {"shop", "news_letter"}
+    from_outside = {user for user, host in users if host not in ("localhost", "127.0.0.1", "::1")}
+    assert from_outside == {"shop", "news_letter", BACKUP}
     assert "" not in {user for user, _host in users}
     databases = {name for (name,) in root("SHOW DATABASES")}
     assert databases == {"information_schema", "mysql", "performance_schema", "sys", "shop", "news_letter"}
 
 
+def test_a_backup_in_a_container_of_its_own_reads_all_of_every_database(
+    connect: Callable[..., pymysql.Connection], job: Callable[[str], str], flavor: Flavor
+) -> None:
+    app = connect("shop", database="shop")
+    for sql in (
+        "CREATE TABLE orders (id INT PRIMARY KEY, invoice BLOB)",
+        "INSERT INTO orders VALUES (4711, X'00FF')",
+        "CREATE VIEW recent AS SELECT id FROM orders",
+        "CREATE TRIGGER on_order BEFORE INSERT ON orders FOR EACH ROW SET NEW.id = NEW.id + 1",
+        "CREATE PROCEDURE archive() DELETE FROM orders WHERE id < 1000",
+        "CREATE FUNCTION answer() RETURNS INT DETERMINISTIC RETURN 42",
+        "CREATE EVENT nightly ON SCHEDULE EVERY 1 DAY STARTS '2100-01-01' DO CALL archive()",
+    ):
+        rows(app, sql)
+    login = f"--host=onebox-mysql --user={BACKUP}"
+    kinds = "--single-transaction --routines --triggers --events --hex-blob"
+    found = job(
+        f"for name in $({flavor.client} {login} --batch --skip-column-names --execute='SHOW DATABASES'"
+        " | grep -vxE 'information_schema|performance_schema|mysql|sys');"
+        f" do {flavor.dump} {login} {kinds} --databases $name || exit; done"
+    )
+    for wanted in (
+        "USE `news_letter`;",
+        r"CREATE TABLE `orders` \(",
+        r"INSERT INTO `orders` VALUES\s*\(4711,0x00FF\);",
+        "VIEW `recent` AS",
+        "TRIGGER `?on_order`? BEFORE INSERT",
+        r"PROCEDURE `archive`\(\)",
+        r"FUNCTION `answer`\(\)",
+        "EVENT `nightly` ON SCHEDULE EVERY 1 DAY",
+    ):
+        assert re.search(wanted, found), wanted
+    rows(app, "DROP EVENT nightly")
+    rows(app, "DROP FUNCTION answer")
+    rows(app, "DROP PROCEDURE archive")
+    rows(app, "DROP VIEW recent")
+    rows(app, "DROP TABLE orders")
+
+
+def test_the_user_for_backups_changes_nothing(
+    connect: Callable[..., pymysql.Connection], secrets: dict[str, str], flavor: Flavor
+) -> None:
+    app = connect("shop", database="shop")
+    rows(app, "CREATE TABLE invoices (id INT)")
+    rows(app, "CREATE PROCEDURE clear_up() DELETE FROM invoices")
+    backup = connect(BACKUP, secrets["mysql_backup_password"], "shop")
+    for sql, error in {
+        "INSERT INTO invoices VALUES (1)": NO_RIGHT_ON_TABLE,
+        "UPDATE invoices SET id = 1": NO_RIGHT_ON_TABLE,
+        "DELETE FROM invoices": NO_RIGHT_ON_TABLE,
+        "TRUNCATE TABLE invoices": NO_RIGHT_ON_TABLE,
+        "ALTER TABLE invoices ADD more INT": NO_RIGHT_ON_TABLE,
+        "DROP TABLE invoices": NO_RIGHT_ON_TABLE,
+        "CREATE TABLE more (id INT)": NO_RIGHT_ON_TABLE,
+        "LOCK TABLES invoices WRITE": NO_RIGHT_ON_DATABASE,
+        "CALL clear_up()": NO_RIGHT_ON_ROUTINE,
+        "CREATE PROCEDURE more() DELETE FROM invoices": NO_RIGHT_ON_DATABASE,
+        "CREATE DATABASE more": NO_RIGHT_ON_DATABASE,
+        "DROP DATABASE shop": NO_RIGHT_ON_DATABASE,
+        "UPDATE mysql.user SET user = 'eve'": NO_RIGHT_ON_TABLE,
+        "CREATE USER eve": NO_RIGHT,
+        "GRANT SELECT ON *.* TO shop": NO_RIGHT_TO_GRANT,
+        "SET GLOBAL slow_query_log = OFF": NO_RIGHT,
+        "SELECT 1 INTO OUTFILE '/tmp/1'": flavor.no_files,
+    }.items():
+        assert refusal(backup, sql) == error, sql
+    assert rows(backup, "SELECT LOAD_FILE('/run/secrets/mysql_root_password')") == [(None,)]
+    rows(app, "DROP PROCEDURE clear_up")
+    rows(app, "DROP TABLE invoices")
+
+
 def test_the_server_keeps_to_what_follows_from_the_containers_limit(
-    connect: Callable[..., pymysql.Connection], container: Callable[..., Container]
+    connect: Callable[..., pymysql.Connection], container: Callable[..., Container], flavor_name: str
 ) -> None:
     limit_mib = container("mysql").attrs["HostConfig"]["Memory"] // 2**20
     in_force = dict(rows(connect("shop"), "SHOW GLOBAL VARIABLES"))
     # The apps have two workers.
-    wanted = {**tuning(limit_mib, "mysql", connections=20), "innodb_flush_log_at_trx_commit": 1, "local_infile": "OFF"}
+    planned = tuning(limit_mib, "mysql", flavor=flavor_name, connections=20)
+    wanted = {**planned, "local_infile": "OFF", "log_bin": "OFF"}
     units = {"K": 2**10, "M": 2**20}
     for name, value in wanted.items():
         number = re.fullmatch(r"(\d+)([KM])", str(value))
@@ -160,21 +317,49 @@ def test_the_server_keeps_to_what_follows_from_the_containers_limit(
     assert kind.strip() not in ("", "tmpfs")
 
 
-def test_a_slow_query_is_in_the_containers_log(
-    connect: Callable[..., pymysql.Connection], container: Callable[..., Container]
+def test_no_commit_and_no_page_is_given_up_for_speed(connect: Callable[..., pymysql.Connection]) -> None:
+    in_force = dict(rows(connect("shop"), "SHOW GLOBAL VARIABLES"))
+    assert (in_force["innodb_flush_log_at_trx_commit"], in_force["innodb_doublewrite"]) == ("1", "ON")
+
+
+def test_a_slow_query_is_in_the_containers_log_and_in_no_file_that_grows(
+    connect: Callable[..., pymysql.Connection],
+    container: Callable[..., Container],
+    root: Callable[[str], list[list[str]]],
 ) -> None:
-    rows(connect("shop"), "SELECT SLEEP(2.1), 'a slow one'")
     rows(connect("shop"), "SELECT SLEEP(0.1), 'a quick one'")
-    log = container("mysql").logs(tail=50).decode()
-    assert "SELECT SLEEP(2.1), 'a slow one'" in log
-    assert "a quick one" not in log
+    rows(connect("shop"), "SELECT SLEEP(2.1), 'a slow one'")
+    assert wait_until(lambda: "SELECT SLEEP(2.1), 'a slow one'" in container("mysql").logs(tail=50).decode())
+    assert "a quick one" not in container("mysql").logs(tail=50).decode()
+    ((path,),) = root("SELECT @@slow_query_log_file")
+    size = ["stat", "--dereference", "--format=%s", path]
+    assert wait_until(lambda: container("mysql").exec_run(size).output == b"0\n")
+
+
+def test_no_password_is_logged_however_slow_the_server_is(
+    site: Callable[..., Any],
+    connect: Callable[..., pymysql.Connection],
+    container: Callable[..., Container],
+    root: Callable[[str], list[list[str]]],
+    secrets: dict[str, str],
+    host: Host,
+) -> None:
+    root("SET GLOBAL long_query_time = 0")
+    host.check_output("rm /opt/onebox/secrets/mysql/databases.sql")
+    repair = site()
+    rows(connect("shop"), "SELECT 'the last one'")
+    assert wait_until(lambda: "SELECT 'the last one'" in container("mysql").logs(tail=100).decode())
+    root("SET GLOBAL long_query_time = 2")
+    assert "load the settings of mysql" in repair.actions, repair.output
+    log = container("mysql").logs().decode()
+    assert [name for name, value in secrets.items() if value in log] == []
 
 
 def test_the_health_check_fails_while_the_server_does_not_answer(
     container: Callable[..., Container], host: Host
 ) -> None:
     server = container("mysql")
-    check = server.attrs["Config"]["Healthcheck"]["Test"][1:]
+    check = health_check(server)
     process = str(server.attrs["State"]["Pid"])
     assert server.exec_run(check).exit_code == 0
     host.check_output("kill -STOP %s", process)
@@ -182,6 +367,50 @@ def test_the_health_check_fails_while_the_server_does_not_answer(
     host.check_output("kill -CONT %s", process)
     assert frozen != 0
     assert server.exec_run(check).exit_code == 0
+
+
+def test_the_health_check_is_not_taken_in_by_the_server_that_makes_a_data_directory(
+    container: Callable[..., Container], engine: docker.DockerClient, flavor: Flavor
+) -> None:
+    server = container("mysql")
+    mounts = [mount for mount in server.attrs["Mounts"] if mount["Type"] == "bind"]
+    new = engine.containers.run(
+        server.image,
+        [flavor.server, "--skip-networking"],
+        user="999:999",
+        environment=server.attrs["Config"]["Env"],
+        volumes=[f"{mount['Source']}:{mount['Destination']}:ro" for mount in mounts],
+        detach=True,
+    )
+    answers = [*flavor.client.split(), "--user=mysql", "--execute=SELECT 1"]
+    try:
+        assert wait_until(lambda: new.exec_run(answers).exit_code == 0)
+        assert new.exec_run(health_check(server)).exit_code != 0
+        assert server.exec_run(health_check(server)).exit_code == 0
+    finally:
+        new.remove(force=True, v=True)
+
+
+def test_the_server_stops_in_order_although_clients_are_connected(
+    connect: Callable[..., pymysql.Connection], container: Callable[..., Container]
+) -> None:
+    before = container("mysql")
+    client = connect("shop", database="shop")
+    rows(client, "CREATE TABLE open_ended (id INT PRIMARY KEY)")
+    rows(client, "INSERT INTO open_ended VALUES (1)")
+    client.begin()
+    rows(client, "INSERT INTO open_ended VALUES (2)")
+    before.stop()
+    stopped = container("mysql")
+    assert stopped.attrs["State"]["ExitCode"] == 0
+    assert "Shutdown complete" in stopped.logs(tail=5).decode()
+    with pytest.raises(pymysql.MySQLError):
+        rows(client, "SELECT 1")
+    stopped.start()
+    assert wait_until(lambda: container("mysql").health == "healthy")
+    reader = connect("shop", database="shop")
+    assert rows(reader, "SELECT id FROM open_ended") == [(1,)]
+    rows(reader, "DROP TABLE open_ended")
 
 
 def write_until_it_fails(connection: pymysql.Connection, committed: list[int]) -> None:
@@ -251,12 +480,15 @@ def test_passwords_change_only_when_that_is_asked_for_and_are_never_shown(
     site: Callable[..., Any],
     connect: Callable[..., pymysql.Connection],
     root: Callable[[str], list[list[str]]],
+    container: Callable[..., Container],
     process_lists: Callable[[], str],
     secrets: dict[str, str],
     inventory: Path,
     host: Host,
+    flavor: Flavor,
 ) -> None:
-    new = {name: f"New-{uuid.uuid4()}" for name in ("mysql_root_password", "shop_mysql_password")}
+    names = ("mysql_root_password", "mysql_backup_password", "shop_mysql_password")
+    new = {name: f"New-{uuid.uuid4()}" for name in names}
     store = inventory / ".secrets" / f"{host.ansible.get_variables()['inventory_hostname']}.json"
     store.write_text(json.dumps({**secrets, **new}))
 
@@ -271,15 +503,19 @@ def test_passwords_change_only_when_that_is_asked_for_and_are_never_shown(
     assert done.changed == ["onebox.stack.mysql : Run the database server", "onebox.stack.app : Run shop"]
     assert rows(connect("shop", new["shop_mysql_password"]), "SELECT 1") == [(1,)]
     assert rows(connect("news_letter"), "SELECT 1") == [(1,)]
+    assert rows(connect(BACKUP, new["mysql_backup_password"]), "SELECT 1") == [(1,)]
     assert root("SELECT 1") == [["1"]]
-    with pytest.raises(pymysql.OperationalError, match="Access denied"):
-        connect("shop", secrets["shop_mysql_password"])
+    for user, name in (("shop", "shop_mysql_password"), (BACKUP, "mysql_backup_password")):
+        with pytest.raises(pymysql.OperationalError, match="Access denied"):
+            connect(user, secrets[name])
 
     lists = process_lists()
-    assert "mariadb --user=mysql" in lists
+    assert f"{flavor.client.split()[0]} --user=mysql" in lists
+    log = container("mysql").logs().decode()
     for secret in (*secrets.values(), *new.values()):
         assert secret not in refused.output + done.output
         assert secret not in lists
+        assert secret not in log
 
 
 def test_an_app_that_comes_gets_a_database_and_one_that_goes_leaves_its_own_and_the_server_runs_on(

@@ -7,32 +7,27 @@
 from __future__ import annotations
 
 import shlex
-import time
 
 from testinfra.host import Host
 
 from lab import engine
 from lab.vps import Vps
-
-COMPOSE = "docker compose --project-directory /opt/onebox"
-HEALTHY = f"{COMPOSE} ps --all --format '{{{{.Service}}}} {{{{.Health}}}}' | sort"
+from observing import health, wait_until
 
 
 def psql(host: Host, sql: str) -> list[str]:
     """What PostgreSQL answers an app that asks from its own container."""
     login = 'psql --tuples-only --no-align --host="$DB_HOST" --username="$DB_USERNAME" "$DB_DATABASE"'
     ask = f'PGPASSWORD="$(cat "$DB_PASSWORD_FILE")" {login} --command={shlex.quote(sql)}'
-    return str(host.check_output(f"{COMPOSE} exec -T shop-worker sh -c %s", ask)).splitlines()
+    enter = "docker compose --project-directory /opt/onebox exec -T shop-worker sh -c %s"
+    return str(host.check_output(enter, ask)).splitlines()
 
 
 def test_the_stack_comes_back_by_itself_after_a_power_cut_with_all_that_was_committed(host: Host) -> None:
-    before = host.check_output(HEALTHY)
-    assert before.splitlines() == ["news-letter-worker healthy", "postgresql healthy", "shop-worker healthy"]
+    before = health(host)
+    assert before == ["news-letter-worker healthy", "postgresql healthy", "shop-worker healthy"]
     psql(host, "CREATE TABLE orders AS SELECT generate_series(1, 1000) AS id")
     Vps(engine.connect(), host.ansible.get_variables()["inventory_hostname"]).power_cycle()
-    deadline = time.monotonic() + 120
-    while host.run(HEALTHY).stdout.rstrip() != before:
-        assert time.monotonic() < deadline, host.run(HEALTHY).stdout
-        time.sleep(0.5)
+    assert wait_until(lambda: health(host) == before, seconds=120), health(host)
     assert psql(host, "SELECT count(*) FROM orders") == ["1000"]
     psql(host, "DROP TABLE orders")
