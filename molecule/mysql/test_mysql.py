@@ -464,16 +464,23 @@ def test_a_password_that_sql_would_misread_is_refused(
 
 
 def test_a_statement_that_the_server_refuses_shows_no_password_and_changes_nobody_s(
-    site: Callable[..., Any], connect: Callable[..., pymysql.Connection], secrets: dict[str, str]
+    site: Callable[..., Any],
+    connect: Callable[..., pymysql.Connection],
+    container: Callable[..., Container],
+    secrets: dict[str, str],
 ) -> None:
+    before = running(container("mysql"))
+    # As no inventory can say it, since such a name is refused before.
     databases = [{"name": "shop", "user": "it's", "secret": "shop_mysql_password"}]
-    run = site("-vvv", "--diff", "-e", json.dumps({"mysql_databases": databases}))
+    run = site("-vvv", "--diff", "-e", json.dumps({"__mysql_databases": databases}))
     assert run.exit_code != 0
     assert "mysql: mysql did not take up its new settings" in run.output
     assert "ERROR 1064 (42000)" in run.output
     assert "The configuration before this run is in force again." in run.output
-    assert [name for name, value in secrets.items() if value in run.output] == []
+    log = container("mysql").logs().decode()
+    assert [name for name, value in secrets.items() if value in run.output + log] == []
     assert rows(connect("shop"), "SELECT 1") == [(1,)]
+    assert running(container("mysql")) == before
 
 
 def test_passwords_change_only_when_that_is_asked_for_and_are_never_shown(
@@ -561,13 +568,11 @@ def test_drift_is_named_by_check_mode_and_exactly_that_is_repaired(
     site: Callable[..., Any],
     connect: Callable[..., pymysql.Connection],
     container: Callable[..., Container],
-    engine: docker.DockerClient,
     snapshot: Callable[[], str],
 ) -> None:
+    rows(connect("shop", database="shop"), "CREATE TABLE kept (id INT)")
     container("shop-worker").stop(timeout=0)
-    # With its data: the server that comes in its place must be told of the databases again.
     container("mysql").remove(force=True)
-    engine.volumes.get("onebox_mysql-data").remove()
     drifted = snapshot()
     drift = ["start mysql (0 of 1 containers there)", "load the settings of mysql", "start shop-worker (exited)"]
     check = site("--check", "--diff")
@@ -576,6 +581,28 @@ def test_drift_is_named_by_check_mode_and_exactly_that_is_repaired(
 
     repair = site()
     assert (repair.exit_code, repair.actions) == (0, drift), repair.output
+    rows(connect("shop", database="shop"), "DROP TABLE kept")
+    again = site("--check")
+    assert (again.exit_code, again.changed) == (0, []), again.output
+
+
+def test_a_server_whose_data_is_gone_starts_anew_only_when_the_loss_is_accepted(
+    site: Callable[..., Any],
+    connect: Callable[..., pymysql.Connection],
+    container: Callable[..., Container],
+    engine: docker.DockerClient,
+) -> None:
+    mounts = {mount["Destination"]: mount["Name"] for mount in container("mysql").attrs["Mounts"] if "Name" in mount}
+    volume = mounts["/var/lib/mysql"]
+    container("mysql").remove(force=True)
+    engine.volumes.get(volume).remove()
+    refused = site()
+    assert refused.exit_code != 0
+    assert f"the host has a record of data in the volume {volume}, which is empty or gone" in refused.output
+
+    done = site("-e", "onebox_accept_data_loss=mysql")
+    assert done.exit_code == 0, done.output
+    assert "load the settings of mysql" in done.actions
     assert rows(connect("shop", database="shop"), "SHOW TABLES") == []
     again = site("--check")
     assert (again.exit_code, again.changed) == (0, []), again.output

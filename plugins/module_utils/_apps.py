@@ -10,10 +10,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from ansible_collections.onebox.stack.plugins.module_utils import _runtimes, _tuning
 from ansible_collections.onebox.stack.plugins.module_utils._checks import hint
+
+
+class _Taken(NamedTuple):
+    """What a server is called, and the users and databases that it has, or keeps for itself."""
+
+    server: str
+    names: re.Pattern[str]
+
 
 App = Mapping[str, Any]
 Apps = Mapping[str, App]
@@ -24,6 +32,14 @@ KINDS = ("fastcgi", "http")
 DATABASES = {"mysql": ("mysql", "3306"), "postgresql": ("pgsql", "5432")}
 # Instances of Redis: what the names of an app's variables for them begin with.
 INSTANCES = {"redis": "REDIS", "redis_cache": "REDIS_CACHE"}
+_TAKEN_IN_REDIS = _Taken("Redis", re.compile(r"default|onebox"))
+_TAKEN = {
+    "mysql": _Taken(
+        "MySQL", re.compile(r"root|mysql|sys|information_schema|performance_schema|healthcheck|onebox_backup")
+    ),
+    "postgresql": _Taken("PostgreSQL", re.compile(r"postgres|template[01]|public|none|pg_.*|onebox_backup")),
+    **dict.fromkeys(INSTANCES, _TAKEN_IN_REDIS),
+}
 # The service that apps do not use, but are served by.
 EDGE = "nginx"
 LARGEST_PORT = 65535
@@ -32,17 +48,6 @@ _NAME = re.compile(r"[a-z][a-z0-9-]*")
 _DOMAIN = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])")
 _DATABASE = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-# The user whom every client of Redis is at first, and the role's own.
-_TAKEN_IN_REDIS = ("default", "onebox")
-# What each SQL server is called, and the users and databases that it has, or keeps for itself.
-_TAKEN = {
-    "mysql": (
-        "MySQL",
-        re.compile(r"root|mysql|sys|information_schema|performance_schema|healthcheck|onebox_backup"),
-    ),
-    "postgresql": ("PostgreSQL", re.compile(r"postgres|template[01]|public|none|pg_.*|onebox_backup")),
-}
-
 _APP_KEYS: dict[str, type] = {
     "image": str,
     "tag": str,
@@ -191,9 +196,7 @@ def databases(apps: Apps, engine: str, declared: Iterable[Mapping[str, str]] = (
         wrong = _keys(more, {"name": str, "user": str}, f"{engine}_databases")
         name = more.get("name", "")
         words = [*wrong] or [
-            f"{engine}_databases: '{word}' cannot be a name; use up to 32 small letters, digits and '_', a letter first"
-            for word in (name, more.get("user", name))
-            if not _DATABASE.fullmatch(word)
+            f"{engine}_databases: {why}" for word in (name, more.get("user", name)) if (why := _unfit(engine, word))
         ]
         words += [
             f"{engine}_databases: '{one[part]}' is there already, as the {part} of an app or of another database"
@@ -207,6 +210,14 @@ def databases(apps: Apps, engine: str, declared: Iterable[Mapping[str, str]] = (
     return found
 
 
+def _unfit(engine: str, word: str) -> str:
+    """Return why a database or a user cannot have this name; empty when it can."""
+    if not _DATABASE.fullmatch(word):
+        return f"'{word}' cannot be a name; use up to 32 small letters, digits and '_', a letter first"
+    taken = _TAKEN[engine]
+    return f"{taken.server} has '{word}' for itself; give another name" if taken.names.fullmatch(word) else ""
+
+
 def absent_problems(databases: Iterable[Mapping[str, str]], engine: str, absent: Iterable[str]) -> list[str]:
     """Return what is wrong with the databases to be dropped: names that cannot be, and those that are wanted."""
     wanted = {one[part] for one in databases for part in ("name", "user")}
@@ -216,7 +227,7 @@ def absent_problems(databases: Iterable[Mapping[str, str]], engine: str, absent:
         if name in wanted
         else f"{at}: '{name}' cannot be the name of a database made here"
         for name in absent
-        if name in wanted or not _DATABASE.fullmatch(name)
+        if name in wanted or _unfit(engine, name)
     ]
 
 
@@ -307,11 +318,10 @@ def _app_problems(name: str, app: App, services: list[str], engines: list[str], 
             found.append(f"{at}.uses: '{engine}' is not among the services of this host; add it to onebox_services")
     if all(engine in app.get("uses", []) for engine in DATABASES):
         found.append(f"{at}.uses: {' and '.join(DATABASES)} would both be the app's DB_HOST; take one of them out")
-    if name in _TAKEN_IN_REDIS and any(instance in app.get("uses", []) for instance in INSTANCES):
-        found.append(f"{at}: Redis has the user '{name}' for itself; give the app another name")
-    for engine, (server, taken) in _TAKEN.items():
-        if engine in app.get("uses", []) and taken.fullmatch(name.replace("-", "_")):
-            found.append(f"{at}: {server} has '{name.replace('-', '_')}' for itself; give the app another name")
+    database = name.replace("-", "_")
+    for engine, taken in _TAKEN.items():
+        if engine in app.get("uses", []) and taken.names.fullmatch(database):
+            found.append(f"{at}: {taken.server} has '{database}' for itself; give the app another name")
     for domain in app.get("domains", []):
         if not _DOMAIN.fullmatch(str(domain)):
             found.append(f"{at}.domains: '{domain}' is not a domain name in small letters, such as shop.example.com")

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -81,6 +82,22 @@ def test_an_app_called_mysql_is_refused_both_as_a_service_and_as_a_database() ->
     assert problems("mysql", "mysql") == [
         "onebox_apps.mysql: this is the name of a service; give the app another",
         "onebox_apps.mysql: MySQL has 'mysql' for itself; give the app another name",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("engine", "server", "name"),
+    [("mysql", "MySQL", "sys"), ("mysql", "MySQL", "onebox_backup"), ("postgresql", "PostgreSQL", "pg_monitor")],
+)
+def test_a_name_that_the_server_has_for_itself_is_neither_declared_nor_dropped(
+    engine: str, server: str, name: str
+) -> None:
+    error = f"{engine}_databases: {server} has '{name}' for itself; give another name"
+    for declared in ({"name": name}, {"name": "reports", "user": name}):
+        with pytest.raises(ValueError, match=re.escape(error)):
+            _apps.databases({}, engine, [declared])
+    assert _apps.absent_problems([], engine, [name, "reports"]) == [
+        f"{engine}_absent_databases: '{name}' cannot be the name of a database made here"
     ]
 
 
