@@ -446,10 +446,6 @@ def test_the_kernel_holds_a_container_to_its_limit_and_the_server_survives(
         # Only a server that starts finds these.
         ({"redis_settings": {"unixsocket": "/nowhere/socket"}}, ["Failed opening Unix socket"]),
         ({"redis_settings": {"loadmodule": "/nowhere/module.so"}}, ["Can't load module from /nowhere/module.so"]),
-        (
-            {"redis_users": [{"name": "two words", "secret": "shop_redis_password"}]},
-            ["/tmp/users.acl", "Unknown command or category name in ACL|Syntax error"],
-        ),
     ],
 )
 def test_what_the_server_refuses_stops_the_run_before_the_server_is_touched(
@@ -464,7 +460,7 @@ def test_what_the_server_refuses_stops_the_run_before_the_server_is_touched(
     assert run.exit_code != 0
     assert "redis: redis refuses its new settings; the ones in force are kept" in run.output
     for reason in reasons:
-        assert any(one in run.output for one in reason.split("|")), run.output
+        assert reason in run.output
     assert [snapshot(), *(running(container(instance)) for instance in INSTANCES)] == before
 
 
@@ -604,17 +600,16 @@ def test_who_was_let_in_while_the_server_ran_is_let_in_after_it_was_restarted(
     play: Callable[..., Any],
     client: Callable[..., redis.Redis],
     container: Callable[..., Container],
-    secrets: dict[str, str],
     host: Host,
 ) -> None:
     before = container("redis")
-    users = [{"name": "visitor", "secret": "shop_redis_password"}]
-    come = play("playbooks/site.yml", "--tags", "redis", "-v", "-e", json.dumps({"redis_users": users}))
+    visitor = {"redis_users": ["visitor"], "visitor_redis_password": "Password-of-the-visitor"}
+    come = play("playbooks/site.yml", "--tags", "redis", "-v", "-e", json.dumps(visitor))
     assert come.exit_code == 0, come.output
     assert container("redis").id == before.id
     host.check_output("kill -9 %s", str(before.attrs["State"]["Pid"]))
     assert came_back(before, lambda: container("redis"))
-    assert client("redis", "visitor", password=secrets["shop_redis_password"]).ping()
+    assert client("redis", "visitor", password=visitor["visitor_redis_password"]).ping()
     go = play("playbooks/site.yml", "--tags", "redis", "-v")
     assert go.exit_code == 0, go.output
 

@@ -6,12 +6,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: app_redis_users
-short_description: The users that the apps need in Redis
+short_description: The users that Redis is to have
 version_added: 0.1.0
 author: onebox.stack contributors (!UNKNOWN)
 description:
   - Each app that C(uses) an instance of Redis is a user of its name there, with a secret of its own.
-positional: _input, engine
+positional: _input, engine, declared
 options:
   _input:
     description: The apps, as C(onebox_apps) has them.
@@ -22,6 +22,12 @@ options:
     type: str
     required: true
     choices: [redis, redis_cache]
+  declared:
+    description: Names of further users, each with a secret of its own. A name that an app has, or that Redis has for
+      itself, is an error.
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""

@@ -231,13 +231,22 @@ def absent_problems(databases: Iterable[Mapping[str, str]], engine: str, absent:
     ]
 
 
-def redis_users(apps: Apps, engine: str) -> list[dict[str, str]]:
-    """Return the users that the apps need on an instance of Redis: ``{name, secret}``, the last a secret's name."""
-    return [
-        {"name": name, "secret": secret_name(name, engine)}
-        for name, app in apps.items()
-        if engine in app.get("uses", [])
-    ]
+def redis_users(apps: Apps, engine: str, declared: Iterable[str] = ()) -> list[dict[str, str]]:
+    """Return the users of an instance of Redis: ``{name, secret}``, the last a secret's name.
+
+    They are the apps that use it and the declared names. Raises ValueError for one of these that cannot be.
+    """
+    names = [name for name, app in apps.items() if engine in app.get("uses", [])]
+    for name in declared:
+        if not _NAME.fullmatch(name) or name in _TAKEN_IN_REDIS:
+            raise ValueError(
+                f"redis_users: '{name}' cannot be a user; a name has small letters, digits and '-', a letter first, "
+                f"and {' and '.join(_TAKEN_IN_REDIS)} are there already"
+            )
+        if name in names:
+            raise ValueError(f"redis_users: '{name}' is there already, as an app or another user; give one name once")
+        names.append(name)
+    return [{"name": name, "secret": secret_name(name, engine)} for name in names]
 
 
 def vhosts(apps: Apps, project: str) -> list[dict[str, Any]]:

@@ -31,7 +31,7 @@ def test_each_instance_lets_in_the_apps_that_use_it_and_the_users_that_are_asked
     users: Callable[..., dict[str, str]],
 ) -> None:
     apps = {"shop": {**APP, "uses": ["redis", "redis_cache"]}, "blog": {**APP, "uses": ["redis_cache"]}}
-    asked = {"onebox_apps": apps, "redis_users": [{"name": "visitor", "secret": "visitor_password"}]}
+    asked = {"onebox_apps": apps, "redis_users": ["visitor"]}
     assert list(users(**asked)) == ["default", "onebox", "onebox_backup", "shop", "visitor"]
     assert list(users(**asked, redis_instance="redis_cache")) == ["default", "onebox", "shop", "blog", "visitor"]
 
@@ -53,8 +53,7 @@ def test_a_password_is_taken_from_a_variable_before_it_is_generated_and_is_not_i
     render: Callable[..., str],
 ) -> None:
     password = "of-the-visitor-1234"
-    asked = {"redis_users": [{"name": "visitor", "secret": "visitor_password"}]}
-    text = render("redis", "users.acl.j2", **asked, visitor_password=password)
+    text = render("redis", "users.acl.j2", redis_users=["visitor"], visitor_redis_password=password)
     assert f"user visitor on #{sha256(password.encode()).hexdigest()} " in text
     assert password not in text
 

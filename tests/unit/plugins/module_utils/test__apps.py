@@ -170,6 +170,35 @@ def test_the_user_of_redis_in_an_app_s_environment_is_the_one_that_is_made_for_i
     assert environment["REDIS_PREFIX"] == "my-shop:"
 
 
+def test_users_of_redis_may_be_declared_beside_the_apps() -> None:
+    assert _apps.redis_users({"shop": shop(uses=["redis"])}, "redis", ["news-letter"]) == [
+        {"name": "shop", "secret": "shop_redis_password"},
+        {"name": "news-letter", "secret": "news_letter_redis_password"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("declared", "error"),
+    [
+        (["shop"], "redis_users: 'shop' is there already, as an app or another user; give one name once"),
+        (["a", "a"], "redis_users: 'a' is there already, as an app or another user; give one name once"),
+        (
+            ["two words"],
+            "redis_users: 'two words' cannot be a user; a name has small letters, digits and '-', a letter first, and "
+            "default and onebox are there already",
+        ),
+        (
+            ["onebox"],
+            "redis_users: 'onebox' cannot be a user; a name has small letters, digits and '-', a letter first, and "
+            "default and onebox are there already",
+        ),
+    ],
+)
+def test_a_user_of_redis_that_cannot_be_is_refused(declared: list[str], error: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(error)}$"):
+        _apps.redis_users({"shop": shop(uses=["redis"])}, "redis", declared)
+
+
 def test_an_app_is_not_named_as_a_user_that_redis_has_already() -> None:
     for name in ("default", "onebox"):
         for instance in ("redis", "redis_cache"):
