@@ -79,7 +79,7 @@ def refusal(service: str, wanted: str, held: Held, there: bool, *, loss_accepted
 
     ``there`` says whether the volume exists and is not empty.
     """
-    if not held.ready:
+    if not held.ready or loss_accepted:
         return ""
     if held.format != wanted:
         return (
@@ -87,7 +87,7 @@ def refusal(service: str, wanted: str, held: Held, there: bool, *, loss_accepted
             f"which has files of its own. Ask for {held.format} again, or take the data along: "
             f"ansible-playbook onebox.stack.upgrade -e service={service}"
         )
-    if not there and not loss_accepted:
+    if not there:
         return (
             f"{service}: the host has a record of data in the volume {held.volume}, which is empty or gone. Bring "
             f"the volume back, or give its data up: -e onebox_accept_data_loss={service}"

@@ -306,8 +306,11 @@ class Service:
             accepted = self.wanted.accept_data_loss
             if words := _data.refusal(self.wanted.name, self.wanted.data_format, held, there, loss_accepted=accepted):
                 raise StackError(f"{words}\nNothing was changed.")
-            self.volume = held.volume
-            self.without_data = not there
+            given_up = held.format != self.wanted.data_format
+            self.volume = (
+                self.record.new_volume(self.wanted.project, self.wanted.data_format) if given_up else held.volume
+            )
+            self.without_data = given_up or not there
             return
         if held and held.format == self.wanted.data_format:
             self.volume = held.volume
@@ -322,6 +325,8 @@ class Service:
     def _record_data(self, *, ready: bool) -> None:
         held = _data.Held(self.wanted.data_format, self.volume, ready) if self.volume else None
         if held and held != self.held:
+            if self.held and self.held.ready and self.held.volume != self.volume:
+                self.record.kept[self.held.volume] = self.wanted.name
             self.record.services[self.wanted.name] = self.held = held
             self._write_record()
 

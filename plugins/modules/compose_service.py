@@ -139,8 +139,8 @@ options:
     description:
       - What the service keeps for good. The host has a record of it in C(.data.json) in the stack's directory, which
         outlives the service.
-      - The service is not started on files of another format, nor on an empty volume where there was a full one. The
-        variable C(onebox_accept_data_loss) names services for which the latter is permitted.
+      - The service is not started on files of another format, nor on an empty volume where there was a full one. One
+        that the variable C(onebox_accept_data_loss) names begins anew instead; a volume that it had is kept.
       - What a first start that was cut off left is removed.
     type: dict
     suboptions:

@@ -84,7 +84,7 @@ options:
     elements: str
     default: []
   accept_data_loss:
-    description: Services that may start on an empty volume although the host has a record of their data.
+    description: Services that may begin anew although the host has a record of their data.
     type: list
     elements: str
     default: []

@@ -118,13 +118,24 @@ def test_a_server_is_not_started_on_the_files_of_another(database: Shop, engine:
     apply(database)
     picture = engine.picture()
     with pytest.raises(StackError) as refused:
-        apply(database.but(data_format="db-2", accept_data_loss=True))
+        apply(database.but(data_format="db-2"))
     assert str(refused.value) == (
         "shop: its data on this host is of db-1 (volume demo_db-1), and db-2 was asked for, which has files of its "
         "own. Ask for db-1 again, or take the data along: ansible-playbook onebox.stack.upgrade -e service=shop\n"
         "Nothing was changed."
     )
     assert engine.picture() == picture
+
+
+def test_a_server_begins_anew_in_another_format_when_its_data_is_given_up_and_the_volume_is_kept(
+    database: Shop, engine: Engine, stack: pathlib.Path
+) -> None:
+    apply(database)
+    anew = database.but(data_format="db-2", accept_data_loss=True)
+    apply(anew)
+    assert record(stack) == {"services": {"shop": held("db-2", "demo_db-2")}, "kept": {"demo_db-1": "shop"}}
+    assert engine.volumes == {"demo_db-1", "demo_db-2"}
+    assert apply(anew).actions == []
 
 
 def test_a_volume_without_a_record_is_taken_as_it_is(database: Shop, engine: Engine, stack: pathlib.Path) -> None:
