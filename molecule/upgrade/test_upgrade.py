@@ -42,10 +42,10 @@ class Move:
 MOVES = {
     move.service: move
     for move in (
-        Move("mysql", "mariadb-10.11", "mariadb-11.8", {"mysql_tag": "11.8.8-noble"}, "crm"),
         Move(
             "postgresql", "postgresql-15-bookworm", "postgresql-17-trixie", {"postgresql_tag": "17.11-trixie"}, "shop"
         ),
+        Move("mysql", "mariadb-10.11", "mariadb-11.8", {"mysql_tag": "11.8.8-noble"}, "crm"),
         Move("redis", "valkey-8.1", "valkey-9.1", {"redis_tag": "9.1.2-alpine"}, "shop"),
     )
 }
@@ -54,7 +54,7 @@ FILL = {
     "mysql": """
         CREATE TABLE crm.clients (id INT PRIMARY KEY AUTO_INCREMENT, name VARCHAR(99), photo BLOB, since TIMESTAMP(6));
         INSERT INTO crm.clients (name, photo, since)
-        SELECT CONCAT('Zoë ', seq), UNHEX(MD5(seq)), NOW(6) FROM seq_1_to_2000;
+        SELECT CONCAT('Zoë ', seq), UNHEX(MD5(seq)), NOW(6) FROM crm.seq_1_to_2000;
         CREATE VIEW crm.names AS SELECT name FROM crm.clients;
         CREATE TRIGGER crm.stamp BEFORE INSERT ON crm.clients FOR EACH ROW SET NEW.since = NOW(6);
         CREATE FUNCTION crm.twice(n INT) RETURNS INT DETERMINISTIC RETURN 2 * n;
@@ -96,7 +96,7 @@ CLIENT = {
     ],
 }
 # How an app gets in.
-LOGIN = 'PGPASSWORD="$(cat "$DB_PASSWORD_FILE")" psql --host="$DB_HOST" --username="$DB_USERNAME" --command="" "$DB_DATABASE"'
+LOGIN = 'PGPASSWORD="$(cat "$DB_PASSWORD_FILE")" psql -h "$DB_HOST" -U "$DB_USERNAME" -c "" "$DB_DATABASE"'
 
 
 @pytest.fixture
@@ -181,13 +181,13 @@ def test_an_upgrade_that_is_killed_is_finished_by_the_next(
     move = MOVES["postgresql"]
     command = ["ansible-playbook", "--inventory", str(inventory), UPGRADE, "-e", "service=postgresql", *move.options()]
     run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-    assert wait_until(lambda: host.run("pgrep -f 'exec -T postgresql-next'").rc == 0, 120)
+    assert wait_until(lambda: host.run("pgrep -f 'exec -T postgresql-next bash'").rc == 0, 120)
     os.killpg(run.pid, signal.SIGKILL)
     run.wait()
-    host.run("pkill -9 -f 'exec -T postgresql-next'")
+    host.run("pkill -9 -f 'exec -T postgresql-next bash'")
     assert container("postgresql-next").status == "running"
     assert container("shop-worker").status == "exited"
-    refused = play("playbooks/site.yml")
+    refused = play("playbooks/site.yml", *move.options())
     assert "the host runs what the inventory no longer has: postgresql-next." in refused.output
     # The test after this one is the next upgrade.
 
@@ -204,7 +204,9 @@ def test_an_upgrade_takes_all_data_along_and_keeps_the_old_volume(
     secrets: dict[str, str],
 ) -> None:
     others = {name: running(container(name)) for name in MOVES if name != move.service}
-    upgraded = play(UPGRADE, "-vvv", "--diff", "-e", f"service={move.service}", *move.options())
+    before = [one for one in MOVES.values() if volume(container(one.service), one) == f"onebox_{one.after}"]
+    options = [option for one in (*before, move) for option in one.options()]
+    upgraded = play(UPGRADE, "-vvv", "--diff", "-e", f"service={move.service}", *options)
     assert upgraded.exit_code == 0, upgraded.output
     assert "copied, and equal on both sides:" in upgraded.output
     assert [name for name, value in secrets.items() if value in upgraded.output] == []
@@ -219,8 +221,39 @@ def test_an_upgrade_takes_all_data_along_and_keeps_the_old_volume(
     if move.service == "postgresql":
         assert app.exec_run(["sh", "-c", LOGIN]).exit_code == 0
 
-    done = [one.variables for one in MOVES.values() if volume(container(one.service), one) == f"onebox_{one.after}"]
-    again = site(*(option for variables in done for option in ("-e", json.dumps(variables))))
+    again = site(*options)
     assert (again.exit_code, again.changed) == (0, []), again.output
     back = site()
     assert f"{move.service}: its data on this host is of {move.after} (volume onebox_{move.after})" in back.output
+
+
+SIDE = {
+    "onebox_project": "side",
+    "onebox_directory": "/opt/side",
+    "onebox_services": {"redis": True},
+    "onebox_apps": {},
+    "redis_flavor": "redis",
+    "redis_tag": "8.2.9-alpine",
+}
+VALKEY = {"redis_flavor": "valkey", "redis_tag": "8.1.9-alpine"}
+
+
+def test_what_valkey_cannot_read_of_redis_stays_with_redis_until_it_is_given_up(
+    play: Callable[..., Any], container: Callable[..., Container], engine: docker.DockerClient
+) -> None:
+    assert play("playbooks/site.yml", "-e", json.dumps(SIDE)).exit_code == 0
+    before = running(container("redis", "side"))
+    ask = 'REDISCLI_AUTH="$(cat /run/secrets/redis_password)" redis-cli -e --user onebox --no-auth-warning'
+    assert container("redis", "side").exec_run(["sh", "-c", f"{ask} RPUSH queue a b"]).exit_code == 0
+    valkey = json.dumps(SIDE | VALKEY)
+    refused = play("playbooks/site.yml", "-e", valkey)
+    assert "redis: its data on this host is of redis-8.2 (volume side_redis-8.2)" in refused.output
+    failed = play(UPGRADE, "-e", "service=redis", "-e", valkey)
+    assert "redis was not upgraded; it and the apps run on as before, with the data as it was" in failed.output
+    assert "the new server cannot read the data of the old one. Let the queues run empty" in failed.output
+    assert running(container("redis", "side")) == before
+    assert container("redis", "side").exec_run(["sh", "-c", f"{ask} LLEN queue"]).output == b"2\n"
+
+    anew = play("playbooks/site.yml", "-e", valkey, "-e", "onebox_accept_data_loss=redis")
+    assert anew.exit_code == 0, anew.output
+    assert "side_redis-8.2" in {one.name for one in engine.volumes.list()}
