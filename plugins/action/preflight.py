@@ -15,7 +15,7 @@ from ansible.module_utils.compat.version import LooseVersion
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.action import ActionBase
 from ansible.release import __version__ as ansible_version
-from ansible_collections.onebox.stack.plugins.module_utils import _apps, _data, _inputs, _releases
+from ansible_collections.onebox.stack.plugins.module_utils import _apps, _data, _inputs, _managed, _releases
 from ansible_collections.onebox.stack.plugins.module_utils._arguments import PREFLIGHT
 from ansible_collections.onebox.stack.plugins.module_utils._checks import hint
 from ansible_collections.onebox.stack.plugins.module_utils._secrets import Store
@@ -40,8 +40,8 @@ class ActionModule(ActionBase):
             return _refusal(problems)
         host: dict[str, Any] = {"changed": False}
         if args["host"]:
-            # The module does not look at the apps, and their secrets would be among what -vvv shows of it.
-            module_args = {**args, "apps": {}}
+            # The module does not look at them, and the apps' secrets would be among what -vvv shows of it.
+            module_args = {**args, "apps": {}, "managed": {}}
             host = self._execute_module("onebox.stack.preflight", module_args=module_args, task_vars=task_vars)
             if host.get("failed"):
                 return host
@@ -64,8 +64,18 @@ class ActionModule(ActionBase):
         if args["deploy"]:
             problems += _inputs.without_role(enabled, table, ROLES)
             problems += self._of_releases(args, variables, enabled)
-        problems += _apps.problems(args["apps"], enabled, table)
-        return problems or self._of_databases(args, variables, enabled)
+        problems += _managed.problems(args["managed"], args["apps"], enabled)
+        usable = [*enabled, *args["managed"]] if isinstance(args["managed"], dict) else enabled
+        problems += _apps.problems(args["apps"], usable, table)
+        if problems:
+            return problems
+        problems += self._of_passwords(args, variables) if args["deploy"] else []
+        return problems + self._of_databases(args, variables, enabled)
+
+    def _of_passwords(self, args: dict[str, Any], variables: dict[str, Any]) -> list[str]:
+        names = _managed.password_names(args["managed"], args["apps"])
+        given = {name: self._templar.template(variables[name]) for name in names if name in variables}
+        return _managed.password_problems(args["managed"], args["apps"], given)
 
     def _of_releases(self, args: dict[str, Any], variables: dict[str, Any], enabled: list[str]) -> list[str]:
         today = datetime.datetime.now(datetime.UTC).date()

@@ -10,9 +10,10 @@ short_description: The databases that the apps need, and those declared beside t
 version_added: 0.1.0
 author: onebox.stack contributors (!UNKNOWN)
 description:
-  - Each app that C(uses) an engine has a database and a user of its name there, and a secret of its own.
+  - Each app that C(uses) an engine has a database and a user of its name there, and a secret of its own. On a server
+    elsewhere they may have other names.
   - A declared database has a user of its name, unless it says another, and a secret of its own.
-positional: _input, engine, declared
+positional: _input, engine, declared, managed
 options:
   _input:
     description: The apps, as C(onebox_apps) has them.
@@ -29,6 +30,10 @@ options:
     type: list
     elements: dict
     default: []
+  managed:
+    description: Databases that run elsewhere, as C(onebox_managed) has them.
+    type: dict
+    default: {}
 """
 
 EXAMPLES = r"""

@@ -12,7 +12,8 @@ author: onebox.stack contributors (!UNKNOWN)
 description:
   - Where the services are that the app C(uses), under the names that frameworks expect; what is secret is the path of
     a file.
-positional: _input, name, project
+  - Of a database elsewhere, also what makes clients verify its certificate and its name.
+positional: _input, name, project, managed
 options:
   _input:
     description: The app, as C(onebox_apps) has it.
@@ -26,6 +27,10 @@ options:
     description: Name of the Compose project, the first part of every host name in it.
     type: str
     required: true
+  managed:
+    description: Databases that run elsewhere, as C(onebox_managed) has them.
+    type: dict
+    default: {}
 """
 
 EXAMPLES = r"""

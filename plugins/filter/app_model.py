@@ -11,7 +11,7 @@ version_added: 0.1.0
 author: onebox.stack contributors (!UNKNOWN)
 description:
   - Fills in the defaults of each process, and finds the one that serves requests.
-positional: _input, name
+positional: _input, name, managed
 options:
   _input:
     description: The app, as C(onebox_apps) has it.
@@ -21,6 +21,10 @@ options:
     description: The app's name.
     type: str
     required: true
+  managed:
+    description: Databases that run elsewhere, as C(onebox_managed) has them.
+    type: dict
+    default: {}
 """
 
 EXAMPLES = r"""
@@ -32,8 +36,8 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description: >-
-    C(processes), C(front), C(fastcgi), C(body_mib), C(volumes), C(release), C(release_steps) and C(secret_files), as
-    the role's templates read them.
+    C(processes), C(front), C(fastcgi), C(body_mib), C(volumes), C(release), C(release_steps), C(secret_files) and
+    C(given_passwords), as the role reads them.
   type: dict
 """
 

@@ -10,8 +10,8 @@ short_description: The generated secrets that an app reads
 version_added: 0.1.0
 author: onebox.stack contributors (!UNKNOWN)
 description:
-  - One for each service that the app C(uses).
-positional: _input, name
+  - One for each service that the app C(uses), but for databases elsewhere, whose passwords are given.
+positional: _input, name, managed
 options:
   _input:
     description: The app, as C(onebox_apps) has it.
@@ -21,6 +21,10 @@ options:
     description: The app's name.
     type: str
     required: true
+  managed:
+    description: Databases that run elsewhere, as C(onebox_managed) has them.
+    type: dict
+    default: {}
 """
 
 EXAMPLES = r"""

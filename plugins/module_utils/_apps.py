@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from ansible_collections.onebox.stack.plugins.module_utils import _runtimes, _tuning
-from ansible_collections.onebox.stack.plugins.module_utils._checks import hint
+from ansible_collections.onebox.stack.plugins.module_utils._checks import hint, key_problems
 
 
 class _Taken(NamedTuple):
@@ -25,6 +25,8 @@ class _Taken(NamedTuple):
 
 App = Mapping[str, Any]
 Apps = Mapping[str, App]
+# ``onebox_managed``: servers elsewhere, by the engine.
+Managed = Mapping[str, Mapping[str, Any]]
 
 PRESETS = ("none",)
 KINDS = ("fastcgi", "http")
@@ -43,6 +45,8 @@ _TAKEN = {
 # The service that apps do not use, but are served by.
 EDGE = "nginx"
 LARGEST_PORT = 65535
+# Where an image of Debian, Ubuntu or Alpine has the certificates that it trusts.
+SYSTEM_CAS = "/etc/ssl/certs/ca-certificates.crt"
 
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
 _DOMAIN = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])")
@@ -86,8 +90,6 @@ _MEMORY_KEYS: dict[str, type] = {
     "priority": int,
     "weight": int,
 }
-# What a number may be at the least, where that is not 1.
-_LEAST = {"priority": 0, "jit_mib": 0}
 
 
 def container_key(app: str, process: str) -> str:
@@ -95,14 +97,15 @@ def container_key(app: str, process: str) -> str:
     return f"{app}-{process}"
 
 
-def model(app: App, name: str) -> dict[str, Any]:
+def model(app: App, name: str, managed: Managed | None = None) -> dict[str, Any]:
     """Return the app as its role deploys it.
 
     ``processes``: ``{key, command, kind, port, health, replicas, stop_seconds}`` each, with defaults filled in;
     ``front``: the key of the process that serves requests, or empty; ``fastcgi``: whether that one is PHP's;
     ``body_mib``: the largest request; ``volumes``: where each is mounted, by its name on the host; ``release``: the key
     of the container for the release steps, or empty; ``release_steps`` and ``secret_files`` as
-    `onebox.stack.compose_service` takes them.
+    `onebox.stack.compose_service` takes them; ``given_passwords``: the names of those secret files that hold the
+    passwords of managed servers, which are variables of these names.
     """
     processes = []
     front: Mapping[str, Any] = {}
@@ -131,9 +134,28 @@ def model(app: App, name: str) -> dict[str, Any]:
             {"service": container_key(name, "release"), "command": command} for command in app.get("release_steps", [])
         ],
         "secret_files": [
-            {"path": path, "content": content, "secret": True} for path, content in app.get("secrets", {}).items()
+            {"path": path, "content": content, "secret": True}
+            for path, content in {**app.get("secrets", {}), **_certificates(app, managed or {})}.items()
         ],
+        "given_passwords": [secret_name(name, engine) for engine in _managed_engines(app, managed or {})],
     }
+
+
+def _managed_engines(app: App, managed: Managed) -> list[str]:
+    return [engine for engine in app.get("uses", []) if engine in managed]
+
+
+def _certificates(app: App, managed: Managed) -> dict[str, str]:
+    """Return the certificates of the CAs that the app is to trust, by the names of their files."""
+    return {
+        _ca_file(engine): managed[engine]["ca"]
+        for engine in _managed_engines(app, managed)
+        if managed[engine].get("ca")
+    }
+
+
+def _ca_file(engine: str) -> str:
+    return f"{engine}_ca.pem"  # a dot, which no secret of the operator's has
 
 
 def _body_mib(app: App) -> int:
@@ -145,20 +167,22 @@ def secret_name(app: str, engine: str) -> str:
     return f"{app.replace('-', '_')}_{engine}_password"
 
 
-def environment(app: App, name: str, project: str) -> dict[str, str]:
+def environment(app: App, name: str, project: str, managed: Managed | None = None) -> dict[str, str]:
     """Return the environment of the app's containers; what is secret in it is the path of a file."""
+    servers = managed or {}
     variables = {"APP_NAME": name, "APP_URL": f"https://{app['domains'][0]}" if app.get("domains") else ""}
     uses = app.get("uses", [])
     for engine, (connection, port) in DATABASES.items():
         if engine in uses:
-            database = name.replace("-", "_")
+            server, database = servers.get(engine, {}), _database(name, engine, servers)
             variables.update(
                 DB_CONNECTION=connection,
-                DB_HOST=f"{project}-{engine}",
-                DB_PORT=port,
-                DB_DATABASE=database,
-                DB_USERNAME=database,
-                DB_PASSWORD_FILE=f"/run/secrets/{secret_name(name, engine)}",
+                DB_HOST=server.get("host", f"{project}-{engine}"),
+                DB_PORT=str(server.get("port", port)),
+                DB_DATABASE=database["name"],
+                DB_USERNAME=database["user"],
+                DB_PASSWORD_FILE=f"/run/secrets/{database['secret']}",
+                **(_verified_tls(engine, server) if server else {}),
             )
     for engine, prefix in INSTANCES.items():
         if engine in uses:
@@ -171,29 +195,37 @@ def environment(app: App, name: str, project: str) -> dict[str, str]:
     return {**variables, **{key: _text(value) for key, value in app.get("env", {}).items()}}
 
 
+def _verified_tls(engine: str, server: Mapping[str, Any]) -> dict[str, str]:
+    """Return what makes an app's client refuse a server whose certificate or name is not verified."""
+    ca = f"/run/secrets/{_ca_file(engine)}" if server.get("ca") else ""
+    if engine == "postgresql":
+        # Read by libpq itself, whatever the framework; `system` is known to libpq 16 and newer.
+        return {"PGSSLMODE": "verify-full", "PGSSLROOTCERT": ca or "system", "DB_SSLMODE": "verify-full"}
+    return {"DB_SSL_CA": ca or SYSTEM_CAS, "MYSQL_ATTR_SSL_CA": ca or SYSTEM_CAS}
+
+
 def _text(value: Any) -> str:
     """Return the value as YAML writes it: true, not Python's True."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def secret_names(app: App, name: str) -> list[str]:
+def secret_names(app: App, name: str, managed: Managed | None = None) -> list[str]:
     """Return the names of the generated secrets that the app's containers read."""
-    return [secret_name(name, engine) for engine in app.get("uses", [])]
+    return [secret_name(name, engine) for engine in app.get("uses", []) if engine not in (managed or {})]
 
 
-def databases(apps: Apps, engine: str, declared: Iterable[Mapping[str, str]] = ()) -> list[dict[str, str]]:
+def databases(
+    apps: Apps, engine: str, declared: Iterable[Mapping[str, str]] = (), managed: Managed | None = None
+) -> list[dict[str, str]]:
     """Return the databases of the engine: ``{name, user, secret}``, the last a secret's name.
 
-    They are those that the apps need and the declared ones: ``{name}``, and ``user`` where it is not the same. Raises
-    ValueError for one of these that cannot be.
+    They are those that the apps need and the declared ones: ``{name}``, and ``user`` where it is not the same. With
+    ``managed``, the apps' are those on the managed server, which may be called otherwise there. Raises ValueError for a
+    declared one that cannot be.
     """
-    found = [
-        {"name": name.replace("-", "_"), "user": name.replace("-", "_"), "secret": secret_name(name, engine)}
-        for name, app in apps.items()
-        if engine in app.get("uses", [])
-    ]
+    found = [_database(name, engine, managed or {}) for name, app in apps.items() if engine in app.get("uses", [])]
     for more in declared:
-        wrong = _keys(more, {"name": str, "user": str}, f"{engine}_databases")
+        wrong = key_problems(more, {"name": str, "user": str}, f"{engine}_databases")
         name = more.get("name", "")
         words = [*wrong] or [
             f"{engine}_databases: {why}" for word in (name, more.get("user", name)) if (why := _unfit(engine, word))
@@ -229,6 +261,16 @@ def absent_problems(databases: Iterable[Mapping[str, str]], engine: str, absent:
         for name in absent
         if name in wanted or _unfit(engine, name)
     ]
+
+
+def _database(app: str, engine: str, managed: Managed) -> dict[str, str]:
+    own = managed.get(engine, {}).get("apps", {}).get(app, {})
+    name = app.replace("-", "_")
+    return {
+        "name": own.get("database", name),
+        "user": own.get("user", name),
+        "secret": secret_name(app, engine),
+    }
 
 
 def redis_users(apps: Apps, engine: str, declared: Iterable[str] = ()) -> list[dict[str, str]]:
@@ -272,7 +314,7 @@ def vhosts(apps: Apps, project: str) -> list[dict[str, Any]]:
 def problems(apps: Any, services: Iterable[str], known: Iterable[str]) -> list[str]:
     """Return every reason why these apps cannot be run, each with the variable, the value found, and what to do.
 
-    ``services`` are the backing services that the stack runs, ``known`` all that there are.
+    ``services`` are the backing services that the apps may use, those elsewhere too, ``known`` all that there are.
     """
     names = tuple(known)
     if not isinstance(apps, Mapping):
@@ -285,7 +327,7 @@ def problems(apps: Any, services: Iterable[str], known: Iterable[str]) -> list[s
             found.append(f"{at}: a name has small letters, digits and '-', a letter first")
         if name in names:
             found.append(f"{at}: this is the name of a service; give the app another")
-        wrong = _keys(app, _APP_KEYS, at)
+        wrong = key_problems(app, _APP_KEYS, at)
         engines = [engine for engine in names if engine != EDGE]
         found += wrong or _app_problems(str(name), app, list(services), engines, domains)
     return found or _clashes(apps)
@@ -310,7 +352,11 @@ def memory_problems(own: Any) -> list[str]:
     """Return what is wrong with the keys and values of ``onebox_memory``."""
     if not isinstance(own, Mapping):
         return [f"onebox_memory: a dictionary is needed, such as {{mysql: {{ideal_mib: 512}}}}, not {own!r}"]
-    return [problem for name, wishes in own.items() for problem in _keys(wishes, _MEMORY_KEYS, f"onebox_memory.{name}")]
+    return [
+        problem
+        for name, wishes in own.items()
+        for problem in key_problems(wishes, _MEMORY_KEYS, f"onebox_memory.{name}")
+    ]
 
 
 def _app_problems(name: str, app: App, services: list[str], engines: list[str], domains: dict[str, str]) -> list[str]:
@@ -324,7 +370,7 @@ def _app_problems(name: str, app: App, services: list[str], engines: list[str], 
         if engine not in engines:
             found.append(f"{at}.uses: '{engine}' is unknown{hint(engine, engines)}")
         elif engine not in services:
-            found.append(f"{at}.uses: '{engine}' is not among the services of this host; add it to onebox_services")
+            found.append(f"{at}.uses: '{engine}' is not among the services of this host; add it to {_where(engine)}")
     if all(engine in app.get("uses", []) for engine in DATABASES):
         found.append(f"{at}.uses: {' and '.join(DATABASES)} would both be the app's DB_HOST; take one of them out")
     database = name.replace("-", "_")
@@ -350,9 +396,13 @@ def _app_problems(name: str, app: App, services: list[str], engines: list[str], 
     if app.get("user") and not re.fullmatch(r"\d+:\d+", app["user"]):
         found.append(f"{at}.user: '{app['user']}' must be a user and a group in numbers, such as \"33:33\"")
     limits = app.get("request_limits", {})
-    found += _keys(limits, _LIMIT_KEYS, f"{at}.request_limits")
+    found += key_problems(limits, _LIMIT_KEYS, f"{at}.request_limits")
     found += _process_problems(at, app)
     return found
+
+
+def _where(engine: str) -> str:
+    return "onebox_services, or to onebox_managed" if engine in DATABASES else "onebox_services"
 
 
 def _process_problems(at: str, app: App) -> list[str]:
@@ -361,8 +411,8 @@ def _process_problems(at: str, app: App) -> list[str]:
     for process_name, given in app.get("processes", {}).items():
         here = f"{at}.processes.{process_name}"
         process = given or {}
-        wrong = _keys(process, _PROCESS_KEYS, here)
-        wrong = wrong or _keys(process.get("memory", {}), _MEMORY_KEYS, f"{here}.memory")
+        wrong = key_problems(process, _PROCESS_KEYS, here)
+        wrong = wrong or key_problems(process.get("memory", {}), _MEMORY_KEYS, f"{here}.memory")
         found += wrong
         if wrong:
             continue
@@ -407,21 +457,3 @@ def _runtime_problems(at: str, process: Mapping[str, Any]) -> list[str]:
     except ValueError as error:
         return [f"{at}: {error}"]
     return []
-
-
-def _keys(value: Any, known: Mapping[str, type], at: str) -> list[str]:
-    if not isinstance(value, Mapping):
-        return [f"{at}: a dictionary is needed, not {value!r}"]
-    found = []
-    for key, content in value.items():
-        if key not in known:
-            found.append(f"{at}.{key}: unknown{hint(key, known)}")
-        elif not isinstance(content, known[key]) or (known[key] is int and isinstance(content, bool)):
-            kind = known[key]
-            name = {str: "a text (in quotes)", int: "a whole number", list: "a list", dict: "a dictionary"}.get(
-                kind, "true or false"
-            )
-            found.append(f"{at}.{key}: {name} is needed, not {content!r}")
-        elif known[key] is int and isinstance(content, int) and content < (least := _LEAST.get(key, 1)):
-            found.append(f"{at}.{key}: {content} is too little; give {least} or more")
-    return found

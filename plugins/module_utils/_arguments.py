@@ -65,6 +65,7 @@ PREFLIGHT: dict[str, Any] = {
     "profiles": {"type": "dict", "required": True},
     "services": {"type": "raw", "default": {}},
     "memory": {"type": "raw", "default": {}},
+    "managed": {"type": "raw", "default": {}},
     "project": {"type": "str", "required": True},
     "directory": {"type": "path", "required": True},
     "ports": {"type": "list", "elements": "int", "default": [80, 443]},

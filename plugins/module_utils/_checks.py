@@ -6,9 +6,13 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-__all__ = ["hint", "near", "number", "whole_number"]
+__all__ = ["hint", "key_problems", "near", "number", "whole_number"]
+
+# What a number may be at the least, where that is not 1.
+_LEAST = {"priority": 0, "jit_mib": 0}
 
 
 def near(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
@@ -33,3 +37,25 @@ def whole_number(label: str, value: object, minimum: int) -> int:
 def number(label: str, value: object, minimum: int) -> int:
     """A whole number, or the digits of one: what a template gives on ansible-core 2.18."""
     return whole_number(label, int(value) if isinstance(value, str) and value.isdecimal() else value, minimum)
+
+
+def key_problems(value: Any, known: Mapping[str, type], at: str) -> list[str]:
+    """Return what is wrong with the keys of a dictionary of the operator's, and with the kinds of their values.
+
+    ``known`` is the kind of each key, ``at`` where the dictionary is, such as ``onebox_apps.shop``.
+    """
+    if not isinstance(value, Mapping):
+        return [f"{at}: a dictionary is needed, not {value!r}"]
+    found = []
+    for key, content in value.items():
+        if key not in known:
+            found.append(f"{at}.{key}: unknown{hint(key, known)}")
+        elif not isinstance(content, known[key]) or (known[key] is int and isinstance(content, bool)):
+            kind = known[key]
+            name = {str: "a text (in quotes)", int: "a whole number", list: "a list", dict: "a dictionary"}.get(
+                kind, "true or false"
+            )
+            found.append(f"{at}.{key}: {name} is needed, not {content!r}")
+        elif known[key] is int and isinstance(content, int) and content < (least := _LEAST.get(key, 1)):
+            found.append(f"{at}.{key}: {content} is too little; give {least} or more")
+    return found

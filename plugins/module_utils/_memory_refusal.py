@@ -39,7 +39,7 @@ _REMEDIES = (
     "remove the limit_mib of {}",
     "lower the floor_mib of {}",
     "leave out {} (optional)",
-    "use {} as a managed service elsewhere",
+    "use {} as a managed service elsewhere (databases by onebox_managed)",
     "lower the {}",
     "run fewer replicas: {}",
 )

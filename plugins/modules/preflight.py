@@ -37,6 +37,10 @@ options:
     description: The variable C(onebox_memory), a dictionary.
     type: raw
     default: {}
+  managed:
+    description: The variable C(onebox_managed), a dictionary.
+    type: raw
+    default: {}
   project:
     description: Name of the Compose project.
     type: str
@@ -61,7 +65,8 @@ options:
   deploy:
     description:
       - Whether the stack shall be brought up, and not planned only.
-      - Then services that can be planned but have no role yet are refused, and changes of memory limits in force.
+      - Then services that can be planned but have no role yet are refused, changes of memory limits in force, and
+        databases elsewhere whose passwords are not given.
     type: bool
     default: true
   replan:

@@ -90,6 +90,29 @@ def test_a_role_on_its_own_plans_with_the_ideal_and_the_host_s_processors(
     }
 
 
+def test_an_app_of_a_database_elsewhere_has_its_ca_and_the_given_password_as_files(
+    value: Callable[..., Any], render: Callable[..., str]
+) -> None:
+    app = {"image": "api", "tag": "1", "uses": ["mysql", "redis"], "processes": {"web": WEB}, "secrets": {"KEY": "k"}}
+    variables = {
+        "app_name": "api",
+        "onebox_apps": {"api": app},
+        "onebox_managed": {"mysql": {"host": "db.example.net", "ca": "PEM"}},
+        "api_mysql_password": "a 'b' #c",
+        "api_redis_password": "generated-elsewhere",
+    }
+    assert value("app", "__app_secret_files", **variables) == [
+        {"path": "KEY", "content": "k", "secret": True},
+        {"path": "mysql_ca.pem", "content": "PEM", "secret": True},
+        {"path": "api_mysql_password", "content": "a 'b' #c", "secret": True},
+    ]
+    assert list(value("app", "app_secrets", **variables)) == ["api_redis_password"]
+    web = yaml.safe_load(render("app", "compose.yaml.j2", **variables))["services"]["api-web"]
+    assert web["secrets"] == ["api_redis_password", "KEY", "mysql_ca.pem", "api_mysql_password"]
+    assert web["environment"]["DB_PASSWORD_FILE"] == "/run/secrets/api_mysql_password"
+    assert web["environment"]["DB_SSL_CA"] == "/run/secrets/mysql_ca.pem"
+
+
 def test_php_fpm_has_its_settings_in_files_and_not_in_the_environment(
     services: Callable[..., dict[str, Any]], render: Callable[..., str]
 ) -> None:

@@ -184,8 +184,8 @@ def test_crm_on_4_gb_is_told_that_it_lacks_as_much_again_and_what_that_would_tak
     assert 3500 < error.shortfall_mib < 4000
     first, last = remedies
     assert re.fullmatch(
-        r"Lower the floor_mib of redis from 1144 to \d+; use mysql as a managed service elsewhere; "
-        r"lower the workers of crm-web from 4 to 1: saves \d+ MiB\.",
+        r"Lower the floor_mib of redis from 1144 to \d+; use mysql as a managed service elsewhere "
+        r"\(databases by onebox_managed\); lower the workers of crm-web from 4 to 1: saves \d+ MiB\.",
         first,
     )
     assert re.match(r"Use a host with (79|80)\d\d MiB for the stack", last)
@@ -200,7 +200,7 @@ def test_crm_on_8_gb_is_told_that_one_worker_fewer_is_enough(planned: Planner) -
 def test_flotteq_on_2_gb_may_choose_between_fewer_replicas_and_a_database_elsewhere(planned: Planner) -> None:
     _error, remedies = refusal(planned, system("flotteq"), GB[2])
     wanted = [
-        "Use postgresql as a managed service elsewhere: saves ",
+        "Use postgresql as a managed service elsewhere (databases by onebox_managed): saves ",
         "Lower the connections of postgresql from 60 to ",
         "Run fewer replicas: backend-web ",
     ]

@@ -229,6 +229,65 @@ def test_a_host_that_stands_in_the_way_is_refused(
     assert preflight(host=host)["msg"] == f"{REFUSED}{error}"
 
 
+ELSEWHERE = {
+    "onebox_services": {"nginx": True},
+    "onebox_managed": {"mysql": {"host": "db.example.net"}},
+    "api_mysql_password": "{{ api_given }}",
+    "api_given": "from a vault",
+}
+
+
+def test_an_app_may_use_a_database_elsewhere(preflight: Callable[..., dict[str, Any]]) -> None:
+    assert preflight(**ELSEWHERE) == HOST
+
+
+@pytest.mark.parametrize(
+    ("variables", "error"),
+    [
+        (
+            {"onebox_managed": {}},
+            "onebox_apps.api.uses: 'mysql' is not among the services of this host; add it to onebox_services, or to "
+            "onebox_managed",
+        ),
+        (
+            {"onebox_managed": {"mysql": {"host": "db", "port": "3306"}}},
+            "onebox_managed.mysql.port: a whole number is needed, not '3306'",
+        ),
+        (
+            {"onebox_managed": ["mysql"]},
+            "onebox_managed: a dictionary of servers by engine is needed, such as {mysql: {host: db.example.net, port: "
+            "25060}}, not ['mysql']",
+        ),
+        (
+            {"onebox_profile": "small-prod"},
+            "onebox_managed.mysql: 'mysql' runs on this host too, by onebox_profile or onebox_services; leave one of "
+            "them out, such as with onebox_services: {mysql: false}",
+        ),
+        (
+            {"api_mysql_password": 7},
+            "api_mysql_password: the password of 'api' on db.example.net must be a text (in quotes) of one line; the "
+            "value is not shown here",
+        ),
+    ],
+)
+def test_a_database_elsewhere_that_cannot_be_used_is_refused(
+    variables: dict[str, Any], error: str, preflight: Callable[..., dict[str, Any]]
+) -> None:
+    assert preflight(**{**ELSEWHERE, **variables})["msg"].splitlines()[1] == f"- {error}"
+
+
+@pytest.mark.parametrize("deploy", [True, False])
+def test_its_password_is_needed_to_bring_the_stack_up_and_not_to_plan(
+    deploy: bool, preflight: Callable[..., dict[str, Any]]
+) -> None:
+    variables = {name: value for name, value in ELSEWHERE.items() if name != "api_mysql_password"}
+    error = (
+        f"{REFUSED}api_mysql_password: missing; the password of 'api' on db.example.net cannot be generated. Give it "
+        "as a variable of this name, from a vault"
+    )
+    assert preflight(**variables, __onebox_deploy=deploy).get("msg", "") == (error if deploy else "")
+
+
 def test_a_limit_below_what_an_engine_needs_is_refused(preflight: Callable[..., dict[str, Any]]) -> None:
     shown = preflight(onebox_memory={"mysql": {"limit_mib": 64}})["msg"]
     assert shown.startswith(f"{REFUSED}mysql: limit_mib 64 is below floor_mib ")

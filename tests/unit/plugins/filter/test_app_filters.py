@@ -37,6 +37,22 @@ APPS = {
         ("(apps['my-shop'] | onebox.stack.app_environment('my-shop', project='demo')).DB_HOST", "demo-mysql"),
         ("(apps['my-shop'] | onebox.stack.app_model(name='my-shop')).front", "my-shop-web"),
         ("apps['my-shop'] | onebox.stack.app_secrets('my-shop')", ["my_shop_mysql_password", "my_shop_redis_password"]),
+        (
+            "apps | onebox.stack.app_databases('mysql', managed={'mysql': {'apps': {'my-shop': {'user': 'rw'}}}})",
+            [{"name": "my_shop", "user": "rw", "secret": "my_shop_mysql_password"}],
+        ),
+        (
+            "(apps['my-shop'] | onebox.stack.app_environment('my-shop', 'demo', {'mysql': {'host': 'db'}})).DB_HOST",
+            "db",
+        ),
+        (
+            "(apps['my-shop'] | onebox.stack.app_model('my-shop', {'mysql': {'host': 'db'}})).given_passwords",
+            ["my_shop_mysql_password"],
+        ),
+        (
+            "apps['my-shop'] | onebox.stack.app_secrets('my-shop', {'mysql': {'host': 'db'}})",
+            ["my_shop_redis_password"],
+        ),
         ("apps | onebox.stack.app_connections", {"mysql": 30, "postgresql": 20}),
         (
             "apps | onebox.stack.app_connections({'my-shop-web': {'weight': 2}}, cpus=4)",

@@ -85,6 +85,7 @@ def test_the_model_of_an_app_has_all_defaults_filled_in() -> None:
         "release": "shop-release",
         "release_steps": [{"service": "shop-release", "command": ["migrate", "--force"]}],
         "secret_files": [{"path": "STRIPE_KEY", "content": "sk", "secret": True}],
+        "given_passwords": [],
     }
 
 

@@ -47,7 +47,7 @@ def test_a_refusal_names_what_is_missing_every_term_and_the_remedies() -> None:
         "system 180, Docker 131, containers (7) 63, published ports (2) 6, slack 128.\n"
         "What would help, the cheapest first:\n"
         "- Leave out minio (optional): saves 169 MiB.\n"
-        "- Use minio as a managed service elsewhere: saves 169 MiB.\n"
+        "- Use minio as a managed service elsewhere (databases by onebox_managed): saves 169 MiB.\n"
         "- Run fewer replicas: app-worker 1 instead of 2: saves 105 MiB.\n"
         "- Use a host with 1664 MiB for the stack, 64 MiB more than it has."
     )
@@ -103,7 +103,7 @@ def test_a_pin_above_its_floor_is_the_cheapest_thing_to_remove() -> None:
 def test_remedies_are_joined_when_no_single_kind_is_enough() -> None:
     requests = {"db": ask(100, managed=True), "search": ask(60, optional=True), "web": ask(64, replicas=3)}
     assert remedies(requests, 128, reserve_mib=0)[0] == (
-        "Leave out search (optional); use db as a managed service elsewhere; "
+        "Leave out search (optional); use db as a managed service elsewhere (databases by onebox_managed); "
         "run fewer replicas: web 2 instead of 3: saves 224 MiB."
     )
 
@@ -111,7 +111,8 @@ def test_remedies_are_joined_when_no_single_kind_is_enough() -> None:
 def test_a_kind_that_is_enough_alone_is_named_after_a_joined_one() -> None:
     requests = {"db": ask(50, managed=True), "search": ask(30, optional=True), "web": ask(90, replicas=2)}
     assert remedies(requests, 192, reserve_mib=0)[:2] == [
-        "Leave out search (optional); use db as a managed service elsewhere: saves 80 MiB.",
+        "Leave out search (optional); use db as a managed service elsewhere (databases by onebox_managed): "
+        "saves 80 MiB.",
         "Run fewer replicas: web 1 instead of 2: saves 90 MiB.",
     ]
 
@@ -244,7 +245,7 @@ def apply_remedy(requests: Requests, text: str) -> Requests:
                 assert helped[name]["replicas"] == int(now) > int(fewer) >= 1
                 helped[name] = {**helped[name], "replicas": int(fewer)}
         else:
-            names, flag = groups(r"(?:leave out|use) ([\w, -]+?) (\(optional\)|as a managed service elsewhere)", part)
+            names, flag = groups(r"(?:leave out|use) ([\w, -]+?) (\(optional\)|as a managed service elsewhere.*)", part)
             for name in names.split(", "):
                 assert helped[name]["optional" if "optional" in flag else "managed"]
                 del helped[name]
