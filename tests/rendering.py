@@ -40,7 +40,7 @@ def load(path: Path) -> dict[str, Any]:
 def templar(role: Path, inventory_directory: Path, variables: dict[str, Any]) -> Templar:
     """Return what computes variables and templates of a role, a directory, as in a play.
 
-    It sees the defaults of roles/onebox, the role's own defaults and vars, then ``variables``. Secrets that are not
+    It sees the defaults and vars of roles/onebox, the role's own, then ``variables``. Secrets that are not
     given are generated in ``inventory_directory``.
     """
     merged: dict[str, Any] = {
@@ -51,7 +51,7 @@ def templar(role: Path, inventory_directory: Path, variables: dict[str, Any]) ->
         "inventory_hostname": "box",
         "role_path": str(role),
     }
-    for path in (ROLES / "onebox/defaults/main.yml", role / "defaults/main.yml", role / "vars/main.yml"):
-        if path.exists():
-            merged |= load(path)
+    for directory in (ROLES / "onebox", role):
+        for path in (directory / "defaults/main.yml", directory / "vars/main.yml"):
+            merged |= load(path) if path.exists() else {}
     return Templar(loader=DataLoader(), variables=merged | variables)

@@ -94,3 +94,29 @@ def test_a_stack_without_services_has_nothing_to_plan(tmp_path: Path) -> None:
     nothing = "{onebox_profile: '', onebox_apps: {}, onebox_total_mib: 2048}"
     shown = ansible_playbook("playbooks/plan.yml", "-i", str(inventory), "-e", nothing, exit_code=2)
     assert "onebox_profile and onebox_services name no service, so there is nothing to plan" in shown
+
+
+def copy_data(inventory: Path, **variables: object) -> str:
+    """What the playbook says when it refuses to copy, before any host is asked."""
+    given = json.dumps({"onebox_services": {"mysql": False}, "shop_mysql_password": "given", **variables})
+    return ansible_playbook("playbooks/copy_data.yml", "-i", str(inventory), "-e", given, exit_code=2)
+
+
+def test_copying_data_needs_to_know_of_which_engine_and_where_to(tmp_path: Path) -> None:
+    inventory = an_inventory(tmp_path)
+    managed = {"mysql": {"host": "db.example.net"}}
+    wanted = "say which one, -e service=mysql or -e service=postgresql"
+    assert f"service: not given; {wanted}" in copy_data(inventory)
+    assert f"service: redis; {wanted}" in copy_data(inventory, service="redis")
+    assert "add it to onebox_services, or to onebox_managed" in copy_data(inventory, service="mysql")
+    assert "onebox_managed.mysql.port: a whole number is needed" in copy_data(
+        inventory, service="mysql", onebox_managed={"mysql": {"host": "db.example.net", "port": "x"}}
+    )
+    both = {"onebox_services": {"mysql": True}, "onebox_managed": managed}
+    assert "'mysql' runs on this host too" in copy_data(inventory, service="mysql", **both)
+    assert "onebox_managed.postgresql: missing; say where the data shall go" in " ".join(
+        copy_data(inventory, service="postgresql", onebox_managed=managed).split()
+    )
+    assert "onebox_managed.postgresql: no app uses it, so there is nothing to copy" in " ".join(
+        copy_data(inventory, service="postgresql", onebox_managed={**managed, "postgresql": {"host": "db"}}).split()
+    )
