@@ -280,10 +280,10 @@ def redis_users(apps: Apps, engine: str, declared: Iterable[str] = ()) -> list[d
     """
     names = [name for name, app in apps.items() if engine in app.get("uses", [])]
     for name in declared:
-        if not _NAME.fullmatch(name) or name in _TAKEN_IN_REDIS:
+        if not _NAME.fullmatch(name) or _TAKEN_IN_REDIS.names.fullmatch(name):
             raise ValueError(
                 f"redis_users: '{name}' cannot be a user; a name has small letters, digits and '-', a letter first, "
-                f"and {' and '.join(_TAKEN_IN_REDIS)} are there already"
+                "and default and onebox are there already"
             )
         if name in names:
             raise ValueError(f"redis_users: '{name}' is there already, as an app or another user; give one name once")
