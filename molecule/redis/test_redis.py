@@ -313,7 +313,8 @@ def test_a_full_cache_forgets_what_nobody_asked_for_lately(
         cache.set(f"new:{number}", VALUE)
     assert cache.info("stats")["evicted_keys"] - evicted > 20
     # It looks at a few keys at a time, and forgets the one of them that was not used for longest.
-    assert cache.exists(*asked_for) > 2 * cache.exists(*forgotten) > 0
+    lost = [len(names) - cache.exists(*names) for names in (asked_for, forgotten)]
+    assert lost[1] > 20 > 5 * lost[0]
     assert container("redis_cache").attrs["RestartCount"] == 0
     cache.flushdb()
 
@@ -382,7 +383,7 @@ def killed_under_writes(
         host.check_output(kill, str(before.attrs["State"]["Pid"]))
         with pytest.raises(redis.ConnectionError):
             write_until_it_fails(client(instance), acknowledged)
-        assert len(acknowledged) > 100
+        assert len(acknowledged) > 10
         assert came_back(before, lambda: container(instance))
         return acknowledged
 
@@ -552,7 +553,7 @@ def test_an_app_that_comes_is_let_in_and_one_that_goes_is_put_out_and_the_others
     before = [running(container(instance)) for instance in INSTANCES]
     taken: list[Any] = []
     patient = client("redis", socket_timeout=None)
-    worker = threading.Thread(target=lambda: taken.append(patient.blpop("shop:jobs")))
+    worker = threading.Thread(target=lambda: taken.append(patient.blpop("shop:jobs")), daemon=True)
     worker.start()
 
     variables = host.ansible.get_variables()
