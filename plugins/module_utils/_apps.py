@@ -34,13 +34,12 @@ KINDS = ("fastcgi", "http")
 DATABASES = {"mysql": ("mysql", "3306"), "postgresql": ("pgsql", "5432")}
 # Instances of Redis: what the names of an app's variables for them begin with.
 INSTANCES = {"redis": "REDIS", "redis_cache": "REDIS_CACHE"}
-_TAKEN_IN_REDIS = _Taken("Redis", re.compile(r"default|onebox"))
 _TAKEN = {
     "mysql": _Taken(
         "MySQL", re.compile(r"root|mysql|sys|information_schema|performance_schema|healthcheck|onebox_backup")
     ),
     "postgresql": _Taken("PostgreSQL", re.compile(r"postgres|template[01]|public|none|pg_.*|onebox_backup")),
-    **dict.fromkeys(INSTANCES, _TAKEN_IN_REDIS),
+    **dict.fromkeys(INSTANCES, _Taken("Redis", re.compile(r"default|onebox"))),
 }
 # The service that apps do not use, but are served by.
 EDGE = "nginx"
@@ -280,11 +279,12 @@ def redis_users(apps: Apps, engine: str, declared: Iterable[str] = ()) -> list[d
     """
     names = [name for name, app in apps.items() if engine in app.get("uses", [])]
     for name in declared:
-        if not _NAME.fullmatch(name) or _TAKEN_IN_REDIS.names.fullmatch(name):
+        if not _NAME.fullmatch(name):
             raise ValueError(
-                f"redis_users: '{name}' cannot be a user; a name has small letters, digits and '-', a letter first, "
-                "and default and onebox are there already"
+                f"redis_users: '{name}' cannot be a name; use small letters, digits and '-', a letter first"
             )
+        if _TAKEN[engine].names.fullmatch(name):
+            raise ValueError(f"redis_users: Redis has '{name}' for itself; give another name")
         if name in names:
             raise ValueError(f"redis_users: '{name}' is there already, as an app or another user; give one name once")
         names.append(name)

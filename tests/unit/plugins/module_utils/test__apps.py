@@ -185,14 +185,9 @@ def test_users_of_redis_may_be_declared_beside_the_apps() -> None:
         (["a", "a"], "redis_users: 'a' is there already, as an app or another user; give one name once"),
         (
             ["two words"],
-            "redis_users: 'two words' cannot be a user; a name has small letters, digits and '-', a letter first, and "
-            "default and onebox are there already",
+            "redis_users: 'two words' cannot be a name; use small letters, digits and '-', a letter first",
         ),
-        (
-            ["onebox"],
-            "redis_users: 'onebox' cannot be a user; a name has small letters, digits and '-', a letter first, and "
-            "default and onebox are there already",
-        ),
+        (["onebox"], "redis_users: Redis has 'onebox' for itself; give another name"),
     ],
 )
 def test_a_user_of_redis_that_cannot_be_is_refused(declared: list[str], error: str) -> None:
@@ -204,7 +199,7 @@ def test_an_app_is_not_named_as_a_user_that_redis_has_already() -> None:
     for name in ("default", "onebox"):
         for instance in ("redis", "redis_cache"):
             assert _apps.problems({name: shop(uses=[instance])}, [instance], ["nginx", instance]) == [
-                f"onebox_apps.{name}: Redis has the user '{name}' for itself; give the app another name"
+                f"onebox_apps.{name}: Redis has '{name}' for itself; give the app another name"
             ]
         assert _apps.problems({name: shop(uses=None)}, [], ["nginx"]) == []
 
