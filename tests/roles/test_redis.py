@@ -43,7 +43,7 @@ def test_the_default_user_is_off_and_the_others_may_do_what_they_are_there_for(
     assert users(**asked) == {
         "default": "reset off",
         "onebox": "on ~* &* +@all",
-        "onebox_backup": "on -@all +sync +replconf +info",
+        "onebox_backup": "on -@all +ping +sync +psync +replconf +info",
         "shop": "on ~* &* +@all -@dangerous +info +client|list",
     }
     assert users(**asked, redis_instance="redis_cache")["shop"].split()[-1] == "+flushdb"
