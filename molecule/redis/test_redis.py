@@ -397,7 +397,7 @@ def test_what_was_acknowledged_is_there_after_the_server_was_killed(
     killed_under_writes: Callable[[str], list[str]],
     operator: Callable[[str], redis.Redis],
 ) -> None:
-    asked = {"appendfsync": appendfsync} if appendfsync == "always" else {}
+    asked = {"appendfsync": appendfsync} if appendfsync == "everysec" else {}
     run = site("-e", json.dumps({"redis_settings": asked}))
     assert run.exit_code == 0, run.output
     assert operator("redis").config_get("appendfsync") == {"appendfsync": appendfsync}
