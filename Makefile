@@ -6,6 +6,9 @@ SHELL := bash
 
 PYTHON ?= python3
 SCENARIOS := $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml))
+# They measure, or use what the machine has but once.
+ALONE := host memory nginx
+SCENARIO_STAGES = $(ALONE:%="molecule SCENARIO=%") --together $(patsubst %,"molecule SCENARIO=%",$(filter-out $(ALONE),$(SCENARIOS)))
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export MOLECULE_COMMAND_BORDERS := false
@@ -21,7 +24,7 @@ venv: ## The tools, in .venv; every other target makes it when it is missing or 
 
 .PHONY: test
 test: venv ## All there is, on a bare machine: what follows up to `molecule`
-	@tests/tools/stages lint sanity unit roles cores lab engines $(SCENARIOS:%="molecule SCENARIO=%")
+	@tests/tools/stages lint sanity unit roles cores lab engines $(SCENARIO_STAGES)
 
 .PHONY: test-fast
 test-fast: venv ## What needs no engine, in under a minute: lint, unit, roles
@@ -73,7 +76,7 @@ molecule: lab ## All scenarios on VPS containers; one with SCENARIO=redis
 ifdef SCENARIO
 	molecule test --scenario-name $(SCENARIO)
 else
-	@tests/tools/stages $(SCENARIOS:%="molecule SCENARIO=%")
+	@tests/tools/stages $(SCENARIO_STAGES)
 endif
 
 .PHONY: demo
