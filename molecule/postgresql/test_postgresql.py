@@ -380,9 +380,9 @@ def test_a_statement_that_the_server_refuses_shows_no_password_and_changes_nobod
     secrets: dict[str, str],
 ) -> None:
     before = running(container("postgresql"))
-    # A role of the server's own: it is there, and lets nobody change its password.
+    # A role of the server's own lets nobody change its password. No inventory can say so: such a name is refused before.
     databases = [{"name": "shop", "user": "pg_monitor", "secret": "shop_postgresql_password"}]
-    run = site("-vvv", "--diff", "-e", json.dumps({"postgresql_databases": databases}))
+    run = site("-vvv", "--diff", "-e", json.dumps({"__postgresql_databases": databases}))
     assert run.exit_code != 0
     assert "postgresql: postgresql did not take up its new settings" in run.output
     assert 'role name "pg_monitor" is reserved' in run.output.replace("\\", "")
