@@ -380,7 +380,7 @@ def test_a_statement_that_the_server_refuses_shows_no_password_and_changes_nobod
     secrets: dict[str, str],
 ) -> None:
     before = running(container("postgresql"))
-    # A role of the server's own lets nobody change its password. No inventory can say so: such a name is refused before.
+    # A role of the server's own lets nobody change its password. No inventory can say so: it is refused before.
     databases = [{"name": "shop", "user": "pg_monitor", "secret": "shop_postgresql_password"}]
     run = site("-vvv", "--diff", "-e", json.dumps({"__postgresql_databases": databases}))
     assert run.exit_code != 0
