@@ -181,7 +181,7 @@ def test_the_plan_is_written_as_a_page_and_as_json_beside_what_is_used(
 
 
 def test_one_more_worker_and_a_cache_restart_no_backing_service(
-    host: Host, inventory: Path, converge: Callable[..., Any], play: Callable[..., Any], run_tasks: Callable[..., Any]
+    host: Host, inventory: Path, converge: Callable[..., Any], play: Callable[..., Any]
 ) -> None:
     before = containers(host)
     store = next((inventory / ".secrets").glob("*.json"))
@@ -200,10 +200,7 @@ def test_one_more_worker_and_a_cache_restart_no_backing_service(
     after = containers(host)
     assert set(after) == SERVICES | {"redis_cache"}
     assert {name for name in SERVICES if after[name] != before[name]} == set(named)
-    cache = {"name": "redis_cache", "state": "absent", "remove_volumes": True}
-    stack = {"name": "onebox.stack.onebox", "tasks_from": "preflight"}
-    remove = [{"ansible.builtin.import_role": stack}, {"onebox.stack.compose_service": cache}]
-    for run in (run_tasks(remove), converge()):
+    for run in (converge("-e", "onebox_remove=redis_cache"), converge()):
         assert run.exit_code == 0, run.output
     assert set(containers(host)) == SERVICES
     store.write_text(secrets)
