@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import re
+import signal
 import ssl
+import subprocess
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -604,6 +607,48 @@ def test_a_server_whose_data_is_gone_starts_anew_only_when_the_loss_is_accepted(
     done = site("-e", "onebox_accept_data_loss=mysql")
     assert done.exit_code == 0, done.output
     assert "load the settings of mysql" in done.actions
+    assert rows(connect("shop", database="shop"), "SHOW TABLES") == []
+    again = site("--check")
+    assert (again.exit_code, again.changed) == (0, []), again.output
+
+
+# Whoever holds the lock of the stack: the module, and the commands that it runs.
+KILL = """
+for process in /proc/[0-9]*; do
+  ls -l $process/fd | grep -q /opt/onebox/.lock && kill -9 ${process#/proc/}
+done 2>/dev/null
+docker kill onebox-mysql-1
+"""
+
+
+def test_a_first_start_that_was_cut_off_in_the_middle_is_begun_again(
+    site: Callable[..., Any],
+    connect: Callable[..., pymysql.Connection],
+    container: Callable[..., Container],
+    engine: docker.DockerClient,
+    host: Host,
+    inventory: Path,
+) -> None:
+    mounts = {mount["Destination"]: mount for mount in container("mysql").attrs["Mounts"] if "Name" in mount}
+    data = mounts["/var/lib/mysql"]
+    container("mysql").remove(force=True)
+    engine.volumes.get(data["Name"]).remove()
+    command = ["ansible-playbook", "--inventory", str(inventory), "playbooks/site.yml", "--tags", "mysql"]
+    run = subprocess.Popen(
+        [*command, "-e", "onebox_accept_data_loss=mysql"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    assert wait_until(lambda: host.run("test -e %s/ibdata1", data["Source"]).rc == 0, 120)
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+    host.check_output(KILL)
+    assert json.loads(host.check_output("cat /opt/onebox/.data.json"))["services"]["mysql"]["ready"] is False
+
+    finished = site()
+    assert finished.exit_code == 0, finished.output
+    assert f"remove volume {data['Name']} (its first start was cut off)" in finished.actions
     assert rows(connect("shop", database="shop"), "SHOW TABLES") == []
     again = site("--check")
     assert (again.exit_code, again.changed) == (0, []), again.output
