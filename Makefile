@@ -51,13 +51,16 @@ ansible-lint: venv
 sanity: venv ## ansible-test sanity on the built collection
 	python tests/tools/sanity
 
+# Thousands of small files are made and removed: in memory, where there is such a place.
+unit roles: export PYTEST_DEBUG_TEMPROOT := $(wildcard /dev/shm)
+
 .PHONY: unit
 unit: venv ## Plugins and the lab's own code
 	pytest --numprocesses auto tests/unit
 
 .PHONY: roles
 roles: venv ## Specs, defaults, templates and tasks of the roles, without a host
-	pytest tests/roles
+	pytest --numprocesses auto tests/roles
 
 .PHONY: cores
 cores: venv ## unit and roles again, on the lowest and the newest ansible-core that this machine's Pythons allow
